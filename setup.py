@@ -1,6 +1,7 @@
 """The C extension, built where there is a compiler and left out where there is none.
 
-Everything else is in pyproject.toml. The package works without the extension, on `diskimage.reference`.
+Everything else is in pyproject.toml. Without the extension the package works on
+`diskimage.reference`.
 """
 
 import sys
@@ -14,6 +15,7 @@ class OptionalBuild(build_ext):
     """A failed compilation is told and survived: setuptools does so for optional extensions."""
 
     def finalize_options(self) -> None:
+        """Mark every extension as one that may fail."""
         super().finalize_options()
         for extension in self.extensions:
             extension.optional = True
@@ -25,5 +27,6 @@ NATIVE = sys.platform == "linux" and Path("_native/build.py").exists()
 setup(
     cffi_modules=["_native/build.py:ffibuilder"] if NATIVE else [],
     cmdclass={"build_ext": OptionalBuild},
+    # cffi builds against the stable interface of CPython: one wheel a platform
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if NATIVE else {},
 )
