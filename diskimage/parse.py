@@ -1,0 +1,52 @@
+"""From the bytes of a header to frozen values, with errors that name the file and the offset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from diskimage.errors import CorruptError, TruncatedError
+from diskimage.model import Source
+
+if TYPE_CHECKING:
+    from construct import Construct
+
+
+def read(source: Source, at: int, length: int, what: str) -> bytearray:
+    """Exactly `length` bytes of `source` from `at`; TruncatedError names `what` they should be.
+
+    The range is checked against the source before anything is allocated.
+    """
+    if at < 0 or length < 0:
+        raise CorruptError(f"{what} at a negative offset or length", file=source.name, at=at)
+    if length > source.size or at > source.size - length:
+        raise TruncatedError(
+            f"{what} needs bytes {at} to {at + length}, the file has {source.size}",
+            file=source.name,
+            at=min(at, source.size),
+            remedy="the file is cut short: copy or download it again",
+        )
+    buffer = bytearray(length)
+    got = source.read_into(at, memoryview(buffer))
+    if got != length:
+        raise TruncatedError(
+            f"{what}: {got} of {length} bytes could be read", file=source.name, at=at + got
+        )
+    return buffer
+
+
+def struct(layout: Construct[Any, Any], source: Source, at: int, what: str) -> Any:
+    """The fixed-size `layout` (construct) at `at` of `source`, as a container of its fields."""
+    return fields(layout, read(source, at, layout.sizeof(), what), source, at, what)
+
+
+def fields(
+    layout: Construct[Any, Any], data: bytes | bytearray, source: Source, at: int, what: str
+) -> Any:
+    """`data` as `layout` says; a violation is CorruptError with `source` and `at`."""
+    from construct import ConstructError  # 75 ms: only once a header is really read
+
+    try:
+        return layout.parse(bytes(data))
+    except ConstructError as error:
+        reason = str(error).splitlines()[-1]
+        raise CorruptError(f"{what}: {reason}", file=source.name, at=at) from None

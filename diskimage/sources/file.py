@@ -1,0 +1,138 @@
+"""A regular file, by descriptor: positional reads, holes by SEEK_DATA, changes noticed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+
+from diskimage.errors import BusyError, ChangedError, UnsupportedError, from_os
+
+_TYPES = (
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a character device"),
+    (stat.S_ISDIR, "a directory"),
+)
+
+
+class FileSource:
+    """A source over a regular file that is not written through it.
+
+    Opened with O_NONBLOCK and judged by fstat, so that a FIFO neither hangs nor passes. Reads are
+    pread, never a mapping: a file that shrinks is an error, not a signal.
+    """
+
+    def __init__(self, fd: int, name: str) -> None:
+        self._fd = fd
+        self.name = name
+        self._stat = os.fstat(fd)
+        self.size = self._stat.st_size
+
+    @property
+    def fd(self) -> int | None:
+        """The descriptor, for kernels."""
+        return self._fd
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """(device, inode): what makes two names one file."""
+        return self._stat.st_dev, self._stat.st_ino
+
+    def read_into(self, at: int, buffer: memoryview) -> int:
+        """Fill `buffer` from `at`; fewer bytes only at the end. Raises IoError."""
+        done = 0
+        while done < len(buffer):
+            try:
+                got = os.preadv(self._fd, [buffer[done:]], at + done)
+            except OSError as error:
+                raise from_os(error, self.name, at=at + done) from error
+            if got == 0:
+                break
+            done += got
+        return done
+
+    def spans(self, at: int, stop: int) -> Iterator[tuple[int, int, bool]]:
+        """(at, stop, stored) of [at, stop) by SEEK_DATA; all stored where that is unknown."""
+        while at < stop:
+            data, hole = _next_data(self._fd, at, stop)
+            if data > at:
+                yield at, data, False
+            if hole > data:
+                yield data, hole, True
+            at = hole
+
+    def unchanged(self) -> None:
+        """ChangedError where size or time of the file differ from those at opening."""
+        now = os.fstat(self._fd)
+        if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
+            raise ChangedError(
+                "changed while it was read",
+                file=self.name,
+                remedy="stop what writes to it, or read a snapshot",
+            )
+
+    def close(self) -> None:
+        """Close the descriptor; twice is harmless."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __repr__(self) -> str:
+        return f"FileSource({self.name!r}, {self.size} bytes)"
+
+
+def _next_data(fd: int, at: int, stop: int) -> tuple[int, int]:
+    """The first stored run of [at, stop): (data, hole), both `stop` where there is none."""
+    if not hasattr(os, "SEEK_DATA"):
+        return at, stop
+    try:
+        data = os.lseek(fd, at, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == 6:  # ENXIO: nothing but a hole up to the end
+            return stop, stop
+        return at, stop
+    if data >= stop:
+        return stop, stop
+    return data, min(stop, os.lseek(fd, data, os.SEEK_HOLE))
+
+
+def open_file(path: str, *, name: str | None = None, dir_fd: int | None = None) -> FileSource:
+    """`path` for reading. Raises MissingError, UnsupportedError for what is no file, IoError."""
+    name = path if name is None else name
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    flags |= getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+    if dir_fd is not None:
+        flags |= os.O_NOFOLLOW
+    try:
+        fd = os.open(path, flags, dir_fd=dir_fd)
+    except OSError as error:
+        raise from_os(error, name) from error
+    try:
+        refuse_irregular(os.fstat(fd).st_mode, name)
+        return FileSource(fd, name)
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def refuse_irregular(mode: int, name: str) -> None:
+    """UnsupportedError for what is neither a regular file nor a block device."""
+    for test, what in _TYPES:
+        if test(mode):
+            raise UnsupportedError(f"is {what}, not an image", file=name)
+
+
+def same_file(a: FileSource, b: FileSource) -> bool:
+    """Whether two sources are one file."""
+    return a.identity == b.identity
+
+
+def refuse_same(source: FileSource, path: str) -> None:
+    """BusyError where `path` is the very file `source` reads."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return
+    if (found.st_dev, found.st_ino) == source.identity:
+        raise BusyError("source and target are the same file", file=path, remedy="name another target")

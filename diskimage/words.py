@@ -1,0 +1,35 @@
+"""How names and sizes of others are shown: never a raw control character on a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+
+# C0, C1, format characters (bidirectional overrides, zero width), lone surrogates, private use,
+# unassigned, line and paragraph separators
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def escape(text: str) -> str:
+    """`text` with every character that a terminal could obey written as an escape."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escaped(c) if unicodedata.category(c) in _HIDDEN else c for c in text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def size_text(size: int) -> str:
+    """`size` bytes for people: exact below 1 KiB, else three digits and a binary unit."""
+    if size < 1024:
+        return f"{size} B"
+    value = float(size)
+    for unit in ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB"):
+        value /= 1024
+        if value < 1024 or unit == "EiB":
+            break
+    return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
