@@ -1,0 +1,1 @@
+"""The pure-Python twin of every kernel: their tests' oracle, and what runs without a compiler."""
