@@ -38,7 +38,7 @@ def bounded(
             text=True,
             errors="replace",
             timeout=seconds,
-            preexec_fn=limit,  # noqa: PLW1509 - limits must hold before exec; the call is two syscalls
+            preexec_fn=limit,  # limits hold before exec; two system calls
             cwd=cwd,
             env={**os.environ, **(env or {})},
             input="" if stdin is None else stdin,

@@ -80,7 +80,7 @@ def corpus(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hostile(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The hostile images, made once: one directory a case."""
     out = tmp_path_factory.mktemp("hostile")
-    command = [sys.executable, shared / "hostile/make.py", out]
+    command: list[str | Path] = [sys.executable, shared / "hostile/make.py", out]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr
     return out

@@ -1,0 +1,157 @@
+"""Real images: every row of the corpus has the bytes that its oracle has, or is refused by name.
+
+The corpus is beside the repository (../shared/corpus): images written by other programs, and for
+each what other tools decode it to. A row that we refuse stands in one of the tables below, with the
+kind of error and the reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bounded import Run
+from tests.rows import FORMATS, SHARED, table
+
+MANIFEST = SHARED / "corpus/MANIFEST.tsv"
+TRACKS = SHARED / "corpus/TRACKS.tsv"
+TREES = SHARED / "corpus/TREES.tsv.xz"
+
+Row = dict[str, str]
+
+LATER = ({"unsupported"}, "encrypted: decryption is not there yet")
+SHEETS = ({"corrupt", "truncated"}, "indexes past the end of the files, content without sync")
+
+REFUSED = {
+    "cue/chdman-js__multiple/multiple.cue": SHEETS,
+    "cue/igir__CD-ROM/CD-ROM.cue": SHEETS,
+    "qcow2/made__aes.qcow2": LATER,
+    "qcow2/made__luks.qcow2": LATER,
+}
+"""Rows whose bytes are known and that are refused all the same: path to (kinds, reason)."""
+
+BY_NAME_ONLY = {
+    "iso/igir__UMD.iso": "two sectors without a volume descriptor",
+    "iso/isolyzer__iso9660_nopvd.iso": "no volume descriptor",
+}
+"""Rows in which nothing is recognised: the caller has to say that they are raw. Path to reason."""
+
+PARSE_ONLY = {
+    "cue/libcdio__bad-cat1.cue": {"corrupt"},
+    "cue/libcdio__bad-mode1.cue": {"corrupt", "unsupported"},
+    "cue/libcdio__bad-msf-3.cue": {"corrupt"},
+    "cue/libcue__99_tracks.cue": {"missing"},
+    "cue/whipper__bloc.cue": {"missing"},
+    "cue/whipper__surferrosa.eac.noncompliant.cue": {"missing", "corrupt"},
+    "qcow2/qemu__afl5.img": {"corrupt", "limit", "unsupported"},
+}
+"""Rows without bytes: sheets without their files, hostile headers. Path to the kinds of refusal."""
+
+
+def rows(path: Path, column: str, absent: bool = False) -> list[Any]:
+    """A parameter a row with (or without) a value in `column`; one that skips without the table."""
+    if not path.exists():
+        beside = pytest.mark.skip(reason="../shared/corpus is not beside the repository")
+        return [pytest.param({}, marks=beside, id="absent")]
+    return [
+        pytest.param(row, id="-".join([row["path"], *([row["track"]] if "track" in row else [])]))
+        for row in table(path)
+        if row["path"].partition("/")[0] in FORMATS
+        and (row[column] == "-") == absent
+        and not row.get("variant", "").startswith("companion of")
+    ]
+
+
+def hashed(run: Run, dim: str, image: Path, *more: str) -> dict[str, Any]:
+    """The document of `hash --json`: of the success, or of the error."""
+    command = [dim, "hash", image, "-a", "sha256", "--json", "--references", "siblings", *more]
+    done = run(command, memory_mib=1024, seconds=60)
+    assert "Traceback" not in done.stderr, done.stderr
+    text = done.stdout if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def stored(corpus: Path, row: Row) -> Path:
+    """Where a row's file was unpacked."""
+    return corpus / row["path"].removesuffix(".xz")
+
+
+@pytest.mark.parametrize("row", rows(MANIFEST, "sha256"))
+def test_bytes_are_the_oracles(row: Row, corpus: Path, run: Run, dim: str) -> None:
+    name = row["path"].removesuffix(".xz")
+    got = hashed(run, dim, stored(corpus, row))
+    if name in REFUSED:
+        kinds, reason = REFUSED[name]
+        assert got["error"]["kind"] in kinds, reason
+        return
+    if name in BY_NAME_ONLY:
+        assert got["error"]["kind"] == "unknown-format", BY_NAME_ONLY[name]
+        got = hashed(run, dim, stored(corpus, row), "--format", "raw")
+    assert got == {**got, "size": int(row["guest_size"]), "digests": {"sha256": row["sha256"]}}
+
+
+@pytest.mark.parametrize("row", rows(TRACKS, "sha256_stored"))
+def test_tracks_are_the_oracles(row: Row, corpus: Path, run: Run, dim: str) -> None:
+    got = hashed(run, dim, corpus / row["path"], "--track", row["track"])
+    if row["path"] in REFUSED:
+        kinds, reason = REFUSED[row["path"]]
+        assert got["error"]["kind"] in kinds, reason
+        return
+    assert got["digests"] == {"sha256": row["sha256_stored"]}
+    assert got["size"] == int(row["sectors"]) * int(row["sector_bytes"])
+
+
+@pytest.mark.parametrize("row", rows(MANIFEST, "guest_size", absent=True))
+def test_what_cannot_be_read_is_refused_by_name(row: Row, corpus: Path, run: Run, dim: str) -> None:
+    name = row["path"].removesuffix(".xz")
+    if name not in PARSE_ONLY and "see TRACKS.tsv" in row["note"]:
+        pytest.skip("a disc of several tracks: its rows are those of TRACKS.tsv")
+    error = hashed(run, dim, stored(corpus, row))["error"]
+    assert error["kind"] in PARSE_ONLY[name], error
+
+
+def trees() -> dict[str, dict[str, Counter[str]]]:
+    """For each ISO the contents (SHA-256) of its files, by tool; links left out."""
+    if not TREES.exists():
+        return {}
+    found: dict[str, dict[str, Counter[str]]] = {}
+    for line in lzma.decompress(TREES.read_bytes()).decode().splitlines()[1:]:
+        path, tool, _, size, digest = line.split("\t")
+        if path.startswith("iso/"):
+            by_tool = found.setdefault(path, {})
+            by_tool.setdefault(tool, Counter()).update([digest] if size != "link" else [])
+    return found
+
+
+def tree_rows() -> list[Any]:
+    """A parameter an ISO; where the table is absent, one that skips and says so."""
+    return [pytest.param(path, tools, id=path) for path, tools in trees().items()] or [
+        pytest.param(
+            "", {}, id="absent",
+            marks=pytest.mark.skip(reason="../shared/corpus is not beside the repository"),
+        )
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "tools"), tree_rows())
+def test_files_are_those_that_another_tool_extracts(
+    path: str, tools: dict[str, Counter[str]], corpus: Path, run: Run, dim: str, tmp_path: Path
+) -> None:
+    done = run([dim, "extract", corpus / path, tmp_path, "--json"])
+    assert done.returncode == 0, done.stderr
+    files = [
+        Path(folder, name)
+        for folder, _, names in os.walk(tmp_path)
+        for name in names
+        if not Path(folder, name).is_symlink()
+    ]
+    ours = Counter(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
+    assert ours in tools.values(), {tool: sum(found.values()) for tool, found in tools.items()}
