@@ -1,0 +1,1 @@
+"""Every disk image is a block device."""
