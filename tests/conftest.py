@@ -17,6 +17,7 @@ import pytest
 from hypothesis import settings
 
 from tests.bounded import Run, bounded
+from tests.makers.raw import sparse
 from tests.rows import FORMATS, ROOT, SHARED, table
 
 settings.register_profile("house", deadline=None, print_blob=True)  # no timing is asserted
@@ -50,18 +51,6 @@ def shared() -> Path:
     return SHARED
 
 
-def keep_holes(target: Path, content: bytes, block: int = 1 << 16) -> None:
-    """Write `content`; blocks of zeros stay holes."""
-    zeros = bytes(block)
-    with target.open("wb") as out:
-        for at in range(0, len(content), block):
-            piece = content[at : at + block]
-            if piece != zeros[: len(piece)]:
-                out.seek(at)
-                out.write(piece)
-        out.truncate(len(content))
-
-
 @pytest.fixture(scope="session")
 def corpus(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The corpus of the formats in FORMATS, unpacked once: names of MANIFEST.tsv less `.xz`."""
@@ -72,7 +61,7 @@ def corpus(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         content = (shared / "corpus" / row["path"]).read_bytes()
         target = root / row["path"].removesuffix(".xz")
         target.parent.mkdir(parents=True, exist_ok=True)
-        keep_holes(target, lzma.decompress(content) if row["path"].endswith(".xz") else content)
+        sparse(target, lzma.decompress(content) if row["path"].endswith(".xz") else content)
     return root
 
 

@@ -17,7 +17,7 @@ FORMATS = {
 
 
 def test_there_are_formats() -> None:
-    assert FORMATS >= {"cue", "iso", "qcow2", "raw", "vdi"}
+    assert {"cue", "iso", "qcow2", "raw", "vdi"} <= FORMATS
 
 
 def test_every_format_has_a_page_and_every_page_a_format() -> None:
@@ -29,8 +29,9 @@ def test_every_format_has_a_maker() -> None:
 
 
 def test_a_maker_is_not_our_writer() -> None:
-    makers = (ROOT / "tests/makers").rglob("*.py")
-    using = [maker.name for maker in makers if "diskimage" in maker.read_text(encoding="utf-8")]
+    makers = [ROOT / f"tests/makers/{name}.py" for name in sorted(FORMATS)]
+    using = [maker.stem for maker in makers if "import diskimage" in maker.read_text("utf-8")]
+    using += [maker.stem for maker in makers if "from diskimage" in maker.read_text("utf-8")]
     assert using == []
 
 
@@ -56,11 +57,11 @@ def test_the_package_is_typed() -> None:
     assert (ROOT / "diskimage/py.typed").exists()
 
 
-def test_the_peers_of_the_tests_are_those_of_the_table() -> None:
+def test_every_peer_of_a_test_is_installed_by_the_continuous_run() -> None:
     asked = {
         name
         for path in PYTHON
         if path.is_relative_to(ROOT / "tests") and path.name != "conftest.py"
         for name in re.findall(r"\bpeer\(\s*\"([^\"]+)\"", path.read_text(encoding="utf-8"))
     }
-    assert asked == {row["tool"] for row in table(ROOT / "tests/peers.tsv")}
+    assert asked <= {row["tool"] for row in table(ROOT / "tests/peers.tsv")}

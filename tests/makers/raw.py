@@ -1,0 +1,24 @@
+"""A raw image, written the long way round: pieces at offsets, holes elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def make(path: Path, size: int, pieces: Mapping[int, bytes]) -> Path:
+    """Write a file of `size` bytes with `pieces` (offset to bytes); the rest takes no space."""
+    with path.open("wb") as out:
+        for at, piece in sorted(pieces.items()):
+            out.seek(at)
+            out.write(piece)
+        out.truncate(size)
+    return path
+
+
+def sparse(path: Path, content: bytes, block: int = 1 << 16) -> Path:
+    """Write `content`; blocks of zeros take no space."""
+    zeros = bytes(block)
+    blocks = {at: content[at : at + block] for at in range(0, len(content), block)}
+    stored = {at: piece for at, piece in blocks.items() if piece != zeros[: len(piece)]}
+    return make(path, len(content), stored)
