@@ -1,0 +1,256 @@
+"""One integer a block: the tables of VDI, VHD, VHDX, VMDK and qcow2 as a device.
+
+A format says where entries lie (`Flat` or `Nested`) and what one means (`Rule`); everything else is
+here: reading tables by page on use, skipping empty ones, clipping, and refusing what lies past the
+end of the file.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import NamedTuple, Protocol
+
+from diskimage.errors import CorruptError, TruncatedError
+from diskimage.kernels.columns import Broken, guard
+from diskimage.kernels.scan import first_nonzero
+from diskimage.kernels.tables import Illegal, Match, Rule, table_runs
+from diskimage.layers.gather import filler, gathered
+from diskimage.model import Codec, Kind, Runs, Source
+from diskimage.parse import read
+from diskimage.runs import clip, stop_of
+
+__all__ = ["Flat", "Illegal", "Match", "Nested", "Pages", "Rule", "TableDevice"]
+
+PAGE = 1 << 16
+"""Bytes of a table read at once: 8,192 entries, half a gigabyte of guest at 64 KiB a block."""
+
+_WHY = {
+    Illegal.RESERVED: "reserved bits are set",
+    Illegal.ALIGN: "its position is not aligned",
+    Illegal.RANGE: "its position does not fit in 63 bits",
+    Illegal.SUBCLUSTERS: "a subcluster is allocated and zero at once, or has no place",
+}
+
+
+class Pages:
+    """Pieces of the tables of one source, kept while they fit in `room` bytes. Thread-safe."""
+
+    def __init__(self, source: Source, room: int) -> None:
+        self.source = source
+        self._room = room
+        self._held = 0
+        self._pages: OrderedDict[tuple[int, int], bytearray] = OrderedDict()
+        self._lock = Lock()
+
+    def read(self, at: int, length: int, what: str) -> bytearray:
+        """`length` bytes from `at`, not to be changed. TruncatedError names `what` they are."""
+        key = at, length
+        with self._lock:
+            page = self._pages.get(key)
+            if page is not None:
+                self._pages.move_to_end(key)
+                return page
+        page = read(self.source, at, length, what)
+        with self._lock:
+            if key not in self._pages:
+                self._pages[key] = page
+                self._held += length
+            while self._held > self._room and len(self._pages) > 1:
+                self._held -= self._pages.popitem(last=False)[0][1]
+        return page
+
+
+class Piece(NamedTuple):
+    """`blocks` neighbouring blocks from `first`: their entries, which lie at `at`, or nothing."""
+
+    first: int
+    blocks: int
+    entries: memoryview | None = None
+    at: int = 0
+
+
+class Entries(Protocol):
+    """Where the entries of blocks are."""
+
+    def pieces(self, first: int, last: int) -> Iterator[Piece]:
+        """The entries of blocks [first, last), ascending and contiguous."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """One table of `entries` entries of `width` bytes at `at`: an entry a block."""
+
+    pages: Pages
+    at: int
+    entries: int
+    width: int
+    what: str = "block map"
+
+    def pieces(self, first: int, last: int) -> Iterator[Piece]:
+        """The entries of blocks [first, last), a page at a time."""
+        per_page = PAGE // self.width
+        while first < last:
+            page = first // per_page
+            edge = page * per_page
+            here = min(per_page, self.entries - edge)
+            raw = self.pages.read(self.at + page * PAGE, here * self.width, self.what)
+            stop = min(last, edge + here)
+            view = memoryview(raw)[(first - edge) * self.width : (stop - edge) * self.width]
+            yield Piece(first, stop - first, view, self.at + first * self.width)
+            first = stop
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """A directory whose entries say where tables of `per_table` entries of `width` bytes lie.
+
+    A table is at (entry & mask) * scale, a multiple of `align`; none is there where that is 0.
+    Bits of `reserved` have to be clear. `directory` counts entries as if they were blocks.
+    """
+
+    directory: Flat
+    per_table: int
+    width: int
+    mask: int
+    scale: int = 1
+    align: int = 1
+    reserved: int = 0
+    big_endian: bool = False
+    what: str = "table"
+
+    def pieces(self, first: int, last: int) -> Iterator[Piece]:
+        """The entries of blocks [first, last), a page at a time; empty tables at memory speed."""
+        per, step = self.per_table, self.directory.width
+        for page in self.directory.pieces(first // per, -(-last // per)):
+            assert page.entries is not None
+            done = 0
+            while done < page.blocks:
+                full = min(page.blocks, first_nonzero(page.entries, done * step) // step)
+                if full > done:
+                    begin, end = (page.first + done) * per, (page.first + full) * per
+                    yield _none(max(first, begin), min(last, end))
+                if full < page.blocks:
+                    entry = page.entries[full * step : (full + 1) * step]
+                    number = page.first + full
+                    begin, end = max(first, number * per), min(last, (number + 1) * per)
+                    yield from self._table(entry, page.at + full * step, number * per, begin, end)
+                done = full + 1
+
+    def _table(
+        self, entry: memoryview, at: int, edge: int, first: int, last: int
+    ) -> Iterator[Piece]:
+        """Blocks [first, last) of the table that `entry` (at `at`) names; its first is `edge`."""
+        table = self.place(int.from_bytes(entry, "big" if self.big_endian else "little"), at)
+        if table == 0:
+            yield _none(first, last)
+            return
+        flat = Flat(self.directory.pages, table, self.per_table, self.width, self.what)
+        for piece in flat.pieces(first - edge, last - edge):
+            yield piece._replace(first=piece.first + edge)
+
+    def place(self, entry: int, at: int) -> int:
+        """Where the table of a directory entry is, 0 for none. CorruptError."""
+        table = (entry & self.mask) * self.scale
+        if entry & self.reserved or table % self.align:
+            raise CorruptError(
+                f"{self.directory.what} entry {entry:#x}: "
+                + ("reserved bits are set" if entry & self.reserved else "is not aligned"),
+                file=self.directory.pages.source.name,
+                at=at,
+            )
+        return table
+
+
+def _none(first: int, last: int) -> Piece:
+    return Piece(first, last - first)
+
+
+class TableDevice:
+    """A device of `size` guest bytes in blocks of `block`, each as `rule` reads its entry.
+
+    `data` holds what DATA and CODED rows name. A block without a table is `empty` (a kind code).
+    Blocks that lie past the end of `data` are TruncatedError, never zeros.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int,
+        block: int,
+        data: Source,
+        entries: Entries,
+        rule: Rule,
+        empty: int,
+        codec: Codec | None = None,
+        tables: Source | None = None,
+        info: Mapping[str, object] | None = None,
+    ) -> None:
+        self.size, self.block = size, block
+        self.info: Mapping[str, object] = info or {}
+        self._data, self._tables = data, tables or data
+        self._entries, self._rule, self._empty, self._codec = entries, rule, empty, codec
+
+    def runs(self, start: int = 0, stop: int | None = None) -> Iterator[Runs]:
+        """The extents of [start, stop). Raises CorruptError, TruncatedError for what is in it."""
+        stop = self.size if stop is None else min(stop, self.size)
+        if start < stop:
+            yield from gathered(self._clipped(start, stop))
+
+    def _clipped(self, start: int, stop: int) -> Iterator[Runs]:
+        first, last = start // self.block, -(-stop // self.block)
+        for piece in self._entries.pieces(first, last):
+            if piece.entries is None:
+                begin = max(start, piece.first * self.block)
+                end = min(stop, (piece.first + piece.blocks) * self.block)
+                yield filler(begin, end, self._empty)
+                continue
+            for runs in self._read(piece):
+                yield clip(runs, start, stop)
+
+    def _read(self, piece: Piece) -> Iterator[Runs]:
+        rule, taken = self._rule, 0
+        assert piece.entries is not None
+        while taken < piece.blocks:
+            view = piece.entries[taken * rule.width :]
+            found = table_runs(rule, view, piece.first + taken, self.block, self.size)
+            taken += found.taken
+            if len(found.runs):
+                runs = replace(
+                    found.runs, source=self._data, codec=self._codec,
+                    chunk=self.block if self._codec else 0,
+                )  # fmt: skip
+                self._inside(runs)
+                yield runs
+            if found.illegal:
+                raise self._illegal(piece, taken, found.illegal)
+
+    def _inside(self, runs: Runs) -> None:
+        row, broken = guard(runs, runs.start[0], stop_of(runs), self._data.size)
+        if broken == Broken.NONE:
+            return
+        at, start = runs.at[row], runs.start[row]
+        stored = runs.stored[row] if runs.kind[row] == Kind.CODED else runs.length[row]
+        assert broken == Broken.OUTSIDE, broken
+        raise TruncatedError(
+            f"guest byte {start} is stored at {at} to {at + max(stored, 1)}, "
+            f"the file has {self._data.size} bytes",
+            file=self._data.name,
+            at=at,
+            remedy="the file is cut short: copy or download it again",
+        )
+
+    def _illegal(self, piece: Piece, taken: int, illegal: Illegal) -> CorruptError:
+        assert piece.entries is not None
+        width = self._rule.width
+        raw = piece.entries[taken * width : (taken + 1) * width]
+        entry = int.from_bytes(raw, "big" if self._rule.big_endian else "little")
+        return CorruptError(
+            f"the entry of guest byte {(piece.first + taken) * self.block} "
+            f"({entry:#x}): {_WHY[illegal]}",
+            file=self._tables.name,
+            at=piece.at + taken * width,
+        )
