@@ -23,9 +23,8 @@ help:
 # is absent or fails does not stop it: the last line says which kernels are in use.
 $(STAMP): pyproject.toml setup.py $(NATIVE)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --editable '.[cli,speed,hash]' --group dev \
-		--config-settings editable_mode=compat
+	@$(BIN)/python -m pip install -qq --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install -qq --editable '.[cli,speed,hash]' --group dev
 	@$(BIN)/python -W ignore -c 'from diskimage.kernels import extension as e; \
 		print("kernels:", "native" if e.NATIVE else f"reference ({e.reason})")'
 	@touch $@
