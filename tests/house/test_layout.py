@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
+from pathlib import Path
 
-from tests.house.test_style import PYTHON
+from tests.house.test_style import PYTHON, place
 from tests.rows import ROOT, table
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -65,3 +66,10 @@ def test_every_peer_of_a_test_is_installed_by_the_continuous_run() -> None:
         for name in re.findall(r"\bpeer\(\s*\"([^\"]+)\"", path.read_text(encoding="utf-8"))
     }
     assert asked <= {row["tool"] for row in table(ROOT / "tests/peers.tsv")}
+
+
+def test_tests_find_tools_through_the_fixture() -> None:
+    tests = [path for path in PYTHON if path.is_relative_to(ROOT / "tests")]
+    own = {ROOT / "tests/conftest.py", Path(__file__)}
+    looking = [place(at) for at in tests if "shutil.which" in at.read_text("utf-8")]
+    assert set(looking) - {place(path) for path in own} == set(), "peer() fails where it must"
