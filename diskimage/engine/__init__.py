@@ -1,0 +1,1 @@
+"""What moves bytes: reads devices, runs plans, hashes and compares."""

@@ -1,0 +1,117 @@
+"""Whole-stream digests fed from the pass that reads, each in a thread of its own; block manifests."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+from diskimage.errors import UnsupportedError, UsageError
+from diskimage.limits import MIB
+
+ZEROS = bytes(MIB)
+
+
+class Sum(Protocol):
+    """A running digest, as hashlib's."""
+
+    def update(self, data: memoryview | bytes, /) -> None: ...
+    def hexdigest(self) -> str: ...
+
+
+class Crc32:
+    """CRC-32 (ISO 3309) as a running digest."""
+
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, data: memoryview | bytes) -> None:
+        """Go on with `data`."""
+        self._value = zlib.crc32(data, self._value)
+
+    def hexdigest(self) -> str:
+        """Eight hexadecimal digits."""
+        return f"{self._value:08x}"
+
+
+_WHEELS = {"blake3": ("blake3", "blake3"), "xxh64": ("xxhash", "xxh64"), "xxh128": ("xxhash", "xxh128")}
+
+
+def names() -> list[str]:
+    """Every digest that can be asked for, those of the extra `hash` included."""
+    return sorted({n for n in hashlib.algorithms_guaranteed if "shake" not in n} | {"crc32", *_WHEELS})
+
+
+def new(name: str) -> Sum:
+    """A running digest. Raises UsageError for an unknown name, UnsupportedError without its wheel."""
+    plain = name.lower().replace("-", "") if name.lower().startswith("sha-") else name.lower()
+    if plain == "crc32":
+        return Crc32()
+    if plain in _WHEELS:
+        module, attribute = _WHEELS[plain]
+        try:
+            maker = getattr(__import__(module), attribute)
+        except ImportError:
+            raise UnsupportedError(
+                f"the digest {plain} needs the extra `hash`", remedy="pip install py-diskimage[hash]"
+            ) from None
+        made: Sum = maker()
+        return made
+    if plain not in names():
+        raise UsageError(f"no digest named {name}", remedy=f"one of: {', '.join(names())}")
+    return hashlib.new(plain, usedforsecurity=False)
+
+
+class Feeder:
+    """Feeds every sum the same bytes in order while the caller goes on reading.
+
+    At most `ahead` buffers wait; a buffer must stay as it is until `feed` of `ahead` later ones, or
+    `finish`, has returned: `feed` hands back the buffers that are free again.
+    """
+
+    def __init__(self, sums: Iterable[Sum], ahead: int = 4) -> None:
+        self._sums = tuple(sums)
+        self._ahead = ahead
+        self._pools = [ThreadPoolExecutor(1, thread_name_prefix="digest") for _ in self._sums]
+        self._waiting: deque[tuple[memoryview, list[Future[None]]]] = deque()
+
+    def feed(self, data: memoryview) -> list[memoryview]:
+        """Queue `data`; returns the buffers that no sum needs any more."""
+        futures = [p.submit(s.update, data) for p, s in zip(self._pools, self._sums, strict=True)]
+        self._waiting.append((data, futures))
+        return self._drain(self._ahead)
+
+    def zeros(self, length: int) -> list[memoryview]:
+        """Queue `length` zeros, which nobody has read."""
+        free: list[memoryview] = []
+        while length:
+            piece = min(length, len(ZEROS))
+            free += self.feed(memoryview(ZEROS)[:piece])
+            length -= piece
+        return [view for view in free if view.obj is not ZEROS]
+
+    def finish(self) -> list[memoryview]:
+        """Wait until every sum has had everything."""
+        free = self._drain(0)
+        for pool in self._pools:
+            pool.shutdown()
+        return free
+
+    def _drain(self, keep: int) -> list[memoryview]:
+        free = []
+        while len(self._waiting) > keep:
+            data, futures = self._waiting.popleft()
+            for future in futures:
+                future.result()
+            free.append(data)
+        return free
+
+    def __enter__(self) -> Feeder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pool in self._pools:
+            pool.shutdown(cancel_futures=True)

@@ -1,0 +1,1 @@
+"""One file a format: where the guest's bytes are, and the plan that writes them."""

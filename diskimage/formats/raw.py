@@ -1,0 +1,163 @@
+"""Raw images: the file is the guest; also a set of parts, .001 .002 or .aa .ab, in order.
+
+Facts: libsmraw's naming rules (width fixed by the first name, gap-free), SEEK_HOLE for what takes no
+space. Not supported: sets whose suffix widens (.999 to .1000).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from diskimage.errors import LimitError, MissingError, UsageError
+from diskimage.model import (
+    Bid,
+    Copy,
+    Device,
+    Disc,
+    Extent,
+    Format,
+    Gate,
+    Kind,
+    Look,
+    Loss,
+    Plan,
+    Runs,
+    Size,
+    Source,
+)
+from diskimage.runs import pack
+
+SUFFIXES = (
+    ".img", ".raw", ".dd", ".ima", ".vfd", ".flp", ".dsk", ".000", ".001", ".aa",
+)  # fmt: skip
+SECTOR = 512
+
+
+class RawDevice:
+    """The bytes of one source or of several, one after the other."""
+
+    block = SECTOR
+
+    def __init__(self, parts: tuple[Source, ...]) -> None:
+        self._parts = parts
+        self.size = sum(part.size for part in parts)
+        variant = "one file" if len(parts) == 1 else f"{len(parts)} parts"
+        self.info: Mapping[str, object] = {"variant": variant, "parts": [p.name for p in parts]}
+
+    def runs(self, start: int = 0, stop: int | None = None) -> Iterator[Runs]:
+        """DATA where the file has bytes, holes where it says it has none."""
+        return pack(self._extents(start, self.size if stop is None else min(stop, self.size)))
+
+    def _extents(self, start: int, stop: int) -> Iterator[Extent]:
+        base = 0
+        for part in self._parts:
+            first, last = max(start, base), min(stop, base + part.size)
+            if first < last:
+                for at, end, stored in part.spans(first - base, last - base):
+                    if stored:
+                        yield Extent(base + at, end - at, Kind.DATA, source=part, at=at)
+                    else:
+                        yield Extent(base + at, end - at, Kind.ZERO, hole=True)
+            base += part.size
+
+
+def next_suffix(suffix: str) -> str | None:
+    """The suffix that follows in a set: .001 .002, .aa .ab; None after the last of its width."""
+    if suffix.isdecimal():
+        following = f"{int(suffix) + 1:0{len(suffix)}d}"
+        return following if len(following) == len(suffix) else None
+    letters = list(suffix)
+    for place in range(len(letters) - 1, -1, -1):
+        if letters[place].lower() != "z":
+            letters[place] = chr(ord(letters[place]) + 1)
+            return "".join(letters)
+        letters[place] = "a"
+    return None
+
+
+def is_first(suffix: str) -> bool:
+    """Whether a suffix begins a set: zeros and perhaps a 1, or nothing but a."""
+    if suffix.isdecimal():
+        return len(suffix) >= 2 and int(suffix) <= 1
+    return len(suffix) >= 2 and set(suffix.lower()) == {"a"}
+
+
+def series(name: str, siblings: tuple[str, ...], most: int) -> list[str]:
+    """The names of the set that `name` begins, without it. MissingError names a gap."""
+    stem, dot, suffix = name.rpartition(".")
+    if not (stem and dot and is_first(suffix)):
+        return []
+    present = {s for s in siblings if s.startswith(stem + dot) and _of_set(s, stem, suffix)}
+    names: list[str] = []
+    following = next_suffix(suffix)
+    while following is not None and f"{stem}.{following}" in present:
+        names.append(f"{stem}.{following}")
+        if len(names) > most:
+            raise LimitError(f"more than {most} parts in a set", file=name)
+        following = next_suffix(following)
+    later = present - set(names) - {name}
+    if following is not None and any(s > f"{stem}.{following}" for s in later):
+        raise MissingError(
+            f"part {stem}.{following} is missing, {max(later)} is there",
+            file=name,
+            remedy="put the part beside the others, or open with --format raw a joined copy",
+        )
+    return names
+
+
+def _of_set(name: str, stem: str, suffix: str) -> bool:
+    end = name[len(stem) + 1 :]
+    return len(end) == len(suffix) and (end.isdecimal() if suffix.isdecimal() else end.isalpha())
+
+
+def probe(look: Look) -> Bid | None:
+    """Raw has no magic: only its suffixes speak, and only where nothing else does."""
+    if look.suffix in SUFFIXES:
+        return Bid(5, f"suffix {look.suffix}, which says raw where no content says otherwise")
+    return None
+
+
+def open_raw(source: Source, gate: Gate) -> Device:
+    """The file, and the parts of the set that its name begins."""
+    name = source.name.replace("\\", "/").rpartition("/")[2]
+    parts = [source]
+    for part in series(name, gate.siblings(), gate.limits.split_parts):
+        parts.append(gate.part(part))
+    if len(parts) > 2 and any(part.size != source.size for part in parts[:-1]):
+        gate.warn("size", "the parts of the set differ in size; a part may be cut short")
+    device = RawDevice(tuple(parts))
+    if device.size % SECTOR:
+        gate.warn("size", f"{device.size} bytes are no whole number of {SECTOR}-byte sectors")
+    return device
+
+
+def losses(what: Device | Disc) -> list[Loss]:
+    """A raw image holds every byte of a disk."""
+    if isinstance(what, Disc):
+        return [
+            Loss("audio" if track.mode.audio else "tracks", f"track {track.number} ({track.mode.name})")
+            for track in what.tracks
+            if what.data is None or track.number != what.data.info.get("track")
+        ]
+    return []
+
+
+def create(what: Device | Disc, stem: str) -> Plan:
+    """Every byte in place, zeros as holes."""
+    device = what.data if isinstance(what, Disc) else what
+    if device is None:
+        raise UsageError("the disc has no data track", remedy="extract its audio instead")
+    yield Copy(device.runs(), 0)
+    yield Size(device.size)
+
+
+FORMAT = Format(
+    name="raw",
+    title="raw disk image",
+    suffixes=SUFFIXES,
+    can=frozenset({"read", "create"}),
+    probe=probe,
+    open=open_raw,
+    losses=losses,
+    create=create,
+)

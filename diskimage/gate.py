@@ -1,0 +1,263 @@
+"""Permission to open a second file: names judged, directories held, chains counted.
+
+The policy (DESIGN section 7): *parts* have plain names and lie beside the image; *parents* are
+refused unless the caller says "siblings", a directory, a mapping, or a callable. A name is data:
+it is judged after decoding, and resolved below the directory alone, links included.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from diskimage import registry
+from diskimage.errors import (
+    DiskImageError,
+    LimitError,
+    LoopError,
+    MissingError,
+    RefusedReferenceError,
+    UnsafeNameError,
+    UnsupportedError,
+)
+from diskimage.limits import LIMITS, Limits
+from diskimage.model import Device, Disc, Finding, Reference, Source
+from diskimage.sources.file import FileSource, open_file
+from diskimage.words import escape
+
+Named: TypeAlias = "str | os.PathLike[str] | Source"
+Policy: TypeAlias = (
+    "Literal['none', 'parts', 'siblings', 'list'] | str | os.PathLike[str]"
+    " | Mapping[str, Named] | Callable[[Reference], Named | None]"
+)
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_WORDS = frozenset({"none", "parts", "siblings", "list"})
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What one open gathers: warnings, references, and the sources to close."""
+
+    warnings: list[Finding] = field(default_factory=list)
+    references: list[Reference] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Close every source, the last first."""
+        while self.sources:
+            self.sources.pop().close()
+
+
+@dataclass(slots=True)
+class FileGate:
+    """The gate of one image. `folder` is its own directory, "" where it has none."""
+
+    source_name: str
+    folder: str
+    policy: Policy = "parts"
+    limits: Limits = LIMITS
+    secret: str | None = None
+    ledger: Ledger = field(default_factory=Ledger)
+    chain: tuple[tuple[int, int], ...] = ()
+
+    def warn(self, kind: str, message: str, at: int | None = None) -> None:
+        """Note what was odd and survived."""
+        self.ledger.warnings.append(Finding(kind, escape(message), at))
+
+    def password(self) -> str | None:
+        """What the caller gave."""
+        return self.secret
+
+    def siblings(self) -> tuple[str, ...]:
+        """Names of the regular files in the image's directory."""
+        if not self.folder:
+            return ()
+        with os.scandir(self.folder) as entries:
+            return tuple(sorted(entry.name for entry in entries if entry.is_file()))
+
+    def part(self, name: str, *, instead: tuple[str, ...] = ()) -> Source:
+        """A part with a plain name beside the image."""
+        plain = _judged(name, self.source_name)
+        if self.policy == "none":
+            raise self._refused(name, "part", "allow it with --references parts")
+        if "/" in plain:
+            raise self._refused(name, "part", "put the part beside the image and name it plainly")
+        given = self._given(Reference(name, "part"))
+        if given is not None:
+            return self._keep(given, name, "part")
+        if not self.folder:
+            raise MissingError(f"its part {name!r} cannot be looked for: the image is no file",
+                               file=self.source_name)  # fmt: skip
+        found = self._found(plain, instead)
+        return self._keep(self._below(self.folder, found, name, "part"), name, "part")
+
+    def _found(self, name: str, instead: tuple[str, ...]) -> str:
+        """`name`, or a file that differs from it in case alone, or one of `instead`; said."""
+        if os.path.lexists(os.path.join(self.folder, name)):
+            return name
+        present = self.siblings()
+        for wanted in (name, *instead):
+            for file in present:
+                if file == wanted or file.casefold() == wanted.casefold():
+                    kind = "case" if file.casefold() == name.casefold() else "name"
+                    self.warn(kind, f"{name} is not there, {file} is taken instead")
+                    return file
+        raise MissingError(
+            f"names {name!r}, which is not in its directory",
+            file=self.source_name,
+            remedy="put the file beside it, or correct the name",
+        )
+
+    def source(self, name: str, *, role: str) -> Source | None:
+        """A parent as bytes; None under "list"."""
+        given = self._parent(name, role, None)
+        return None if given is None else self._keep(given, name, role)
+
+    def parent(self, name: str, *, role: str, format: str | None) -> Device | None:
+        """A parent as a device of `format`; None under "list". Never probed."""
+        given = self._parent(name, role, format)
+        if given is None:
+            return None
+        if format is None:
+            given.close()
+            raise self._refused(name, role, "its format is not said; rebase the image with one")
+        source = self._keep(given, name, role, format)
+        try:
+            rules = registry.named(format)
+        except DiskImageError:
+            raise UnsupportedError(f"its {role} is said to be {format!r}, which no format of ours"
+                                   " is called", file=self.source_name) from None  # fmt: skip
+        opened = rules.open(source, self._deeper(source))
+        if isinstance(opened, Disc):
+            raise UnsupportedError(f"its {role} is a disc", file=self.source_name)
+        return opened
+
+    def _deeper(self, source: Source) -> FileGate:
+        """The gate of a parent: same policy, same directory, one link further down."""
+        chain = self.chain
+        if isinstance(source, FileSource):
+            chain = (*chain, source.identity)
+        return FileGate(source.name, self.folder, self.policy, self.limits, self.secret,
+                        self.ledger, chain)  # fmt: skip
+
+    def _parent(self, name: str, role: str, format: str | None) -> Source | None:
+        reference = Reference(name, role, format)
+        if self.policy == "list":
+            self.ledger.references.append(reference)
+            self.warn("reference", f"its {role} {name!r} was not opened")
+            return None
+        if len(self.chain) >= self.limits.chain_depth:
+            raise LimitError(f"more than {self.limits.chain_depth} images under one another "
+                             "(limit chain_depth)", file=self.source_name)  # fmt: skip
+        given = self._given(reference)
+        source = given if given is not None else self._allowed(name, role)
+        if isinstance(source, FileSource) and source.identity in self.chain:
+            source.close()
+            raise LoopError(f"its {role} {name!r} leads back to itself", file=self.source_name)
+        return source
+
+    def _allowed(self, name: str, role: str) -> Source:
+        if self.policy in ("none", "parts") or not isinstance(self.policy, str | os.PathLike):
+            self.ledger.references.append(Reference(name, role))
+            raise self._refused(name, role, "allow it with --references siblings, or a directory")
+        folder = self.folder if self.policy == "siblings" else os.fspath(self.policy)
+        below = name
+        if self.policy != "siblings" and os.path.isabs(name):
+            below = os.path.relpath(name, folder) if _inside(name, folder) else name
+        plain = _judged(below, self.source_name)
+        if self.policy == "siblings" and "/" in plain:
+            raise self._refused(name, role, "allow its directory with --references DIR")
+        if not folder:
+            raise self._refused(name, role, "the image is no file: pass a mapping")
+        return self._below(folder, plain, name, role)
+
+    def _given(self, reference: Reference) -> Source | None:
+        """What the caller's mapping or callable answers."""
+        policy = self.policy
+        if isinstance(policy, str | os.PathLike):
+            return None
+        answer = policy.get(reference.name) if isinstance(policy, Mapping) else policy(reference)
+        if answer is None:
+            return None
+        if isinstance(answer, str | os.PathLike):
+            return open_file(os.fspath(answer))
+        return answer
+
+    def _below(self, folder: str, plain: str, name: str, role: str) -> Source:
+        """The regular file `plain` below `folder`, no link leading out of it."""
+        real = os.path.realpath(os.path.join(folder, plain))
+        if not _inside(real, folder):
+            raise self._refused(name, role, "it is a link that leaves its directory")
+        try:
+            return _open_below(os.path.realpath(folder), os.path.relpath(real, os.path.realpath(folder)),
+                               os.path.join(os.path.dirname(self.source_name), plain))  # fmt: skip
+        except UnsupportedError as error:
+            raise self._refused(name, role, f"it {error.message}") from None
+        except MissingError:
+            raise MissingError(f"its {role} {name!r} does not exist", file=self.source_name,
+                               remedy="put the file in place, or correct the name") from None  # fmt: skip
+
+    def _keep(
+        self, source: Source, name: str, role: str, format: str | None = None
+    ) -> Source:
+        self.ledger.references.append(Reference(name, role, format, opened=True))
+        self.ledger.sources.append(source)
+        return source
+
+    def _refused(self, name: str, role: str, remedy: str) -> RefusedReferenceError:
+        return RefusedReferenceError(
+            f"names {name!r} as its {role}, which is not allowed", file=self.source_name, remedy=remedy
+        )
+
+
+def _judged(name: str, file: str) -> str:
+    """`name` with `/` as its only separator and no leading `./`; what cannot be a name is refused."""
+    if not name or any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in name):
+        raise UnsafeNameError(f"names {name!r}, which is no file name", file=file,
+                              remedy="correct the name in the image")  # fmt: skip
+    plain = name.replace("\\", "/")
+    refused = None
+    if _SCHEME.match(plain):
+        refused = "a drive or a URL"
+    elif plain.startswith("/"):
+        refused = "an absolute path"
+    parts = [part for part in plain.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        refused = "a path that climbs"
+    if refused or not parts:
+        raise RefusedReferenceError(f"names {name!r}, {refused or 'no file'}", file=file,
+                                    remedy="pass a mapping of the name to the file you mean")  # fmt: skip
+    return "/".join(parts)
+
+
+def _inside(path: str, folder: str) -> bool:
+    real, root = os.path.realpath(path), os.path.realpath(folder)
+    return real != root and os.path.commonpath([real, root]) == root
+
+
+def _open_below(folder: str, below: str, name: str) -> FileSource:
+    """`below` of `folder`, each component opened without following a link."""
+    *folders, last = below.split(os.sep)
+    if os.open not in os.supports_dir_fd:
+        return open_file(os.path.join(folder, below), name=name)
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in folders:
+            deeper = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+            os.close(fd)
+            fd = deeper
+        return open_file(last, name=name, dir_fd=fd)
+    finally:
+        os.close(fd)
+
+
+def checked_policy(policy: Policy) -> Policy:
+    """`policy`, where a string that is no policy's word is a directory that exists."""
+    if isinstance(policy, str) and policy not in _WORDS and not Path(policy).is_dir():
+        raise MissingError("no such directory, nor one of none, parts, siblings, list", file=policy)
+    return policy

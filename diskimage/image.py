@@ -1,0 +1,300 @@
+"""`open()` and `Image`: the face that people use. Every image is a block device."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias
+
+from diskimage import registry
+from diskimage.engine.cache import ChunkCache
+from diskimage.engine.frames import FramePolicy
+from diskimage.engine.read import DeviceSource, Reader, read_into, source as device_source
+from diskimage.errors import MissingError, UnsupportedError, UsageError
+from diskimage.gate import FileGate, Ledger, Policy, checked_policy
+from diskimage.limits import LIMITS, Limits
+from diskimage.model import Device, Disc, Extent, Finding, Format, Reference, Runs, Source
+from diskimage.runs import extents
+from diskimage.sources.device import DeviceFileSource, is_device
+from diskimage.sources.file import FileSource, open_file
+from diskimage.sources.fileobj import FileObjectSource
+from diskimage.sources.memory import MemorySource
+from diskimage.words import escape, size_text
+
+if TYPE_CHECKING:
+    from diskimage.filesystems import FileSystem
+
+What: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Source"
+
+
+class _Nothing:
+    """The bytes of a disc without a data track."""
+
+    size = 0
+    block = 2048
+    info: Mapping[str, object] = {}
+
+    def runs(self, start: int = 0, stop: int | None = None) -> Iterator[Runs]:
+        """None at all."""
+        return iter(())
+
+
+class Image:
+    """An open image: a read-only block device of `size` bytes, and what else it is.
+
+    `disc` is None for disks; for a disc the bytes are those of its first data track. Reads are
+    thread-safe. Use it as a context manager, or call `close`.
+    """
+
+    def __init__(
+        self, source: Source, rules: Format, opened: Device | Disc, ledger: Ledger, policy: FramePolicy
+    ) -> None:
+        self._source, self._rules, self._ledger = source, rules, ledger
+        self.disc = opened if isinstance(opened, Disc) else None
+        self._given = opened
+        self._reader = Reader(policy, ChunkCache())
+        if isinstance(opened, Disc):
+            if opened.data is None:
+                ledger.warnings.append(Finding("no-data", "the disc has no data track: size 0"))
+            self.device: Device = opened.data if opened.data is not None else _Nothing()
+        else:
+            self.device = opened
+
+    @property
+    def name(self) -> str:
+        """The name it was opened by."""
+        return self._source.name
+
+    @property
+    def format(self) -> str:
+        """The name of its format."""
+        return self._rules.name
+
+    @property
+    def rules(self) -> Format:
+        """Its format."""
+        return self._rules
+
+    @property
+    def source(self) -> Source:
+        """The file itself, as stored."""
+        return self._source
+
+    @property
+    def content(self) -> Device | Disc:
+        """What the format gave: a device, or a disc."""
+        return self._given
+
+    @property
+    def size(self) -> int:
+        """Bytes of the guest."""
+        return self.device.size
+
+    @property
+    def sector_size(self) -> int:
+        """2048 for a disc, the device's own for a device, else what the format says, or 512."""
+        if self.disc is not None:
+            return 2048
+        if isinstance(self._source, DeviceFileSource):
+            return self._source.sector_size
+        said = self.device.info.get("sector_size", 512)
+        return said if isinstance(said, int) else 512
+
+    @property
+    def info(self) -> Mapping[str, object]:
+        """What the format says of the image."""
+        return self._given.info
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What was odd and survived."""
+        return tuple(self._ledger.warnings)
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """Every second file the image names, opened or not."""
+        return tuple(self._ledger.references)
+
+    def warn(self, kind: str, message: str) -> None:
+        """Note something odd about the image."""
+        self._ledger.warnings.append(Finding(kind, escape(message)))
+
+    def read(self, start: int, length: int) -> bytes:
+        """`length` guest bytes from `start`; fewer only at the end."""
+        if start < 0 or length < 0:
+            raise UsageError(f"{length} bytes from {start} cannot be read")
+        buffer = bytearray(max(0, min(length, self.size - start)))
+        self.read_into(start, buffer)
+        return bytes(buffer)
+
+    def read_into(self, start: int, buffer: bytearray | memoryview) -> int:
+        """Fill `buffer` with guest bytes from `start`; returns how many."""
+        return read_into(self.device, start, memoryview(buffer).cast("B"), self._reader)
+
+    def extents(self, start: int = 0, stop: int | None = None) -> Iterator[Extent]:
+        """Where the guest bytes of [start, stop) are."""
+        return extents(self.device, start, stop)
+
+    def as_source(self) -> DeviceSource:
+        """The guest bytes as a source."""
+        return device_source(self.device, self.name, self._reader)
+
+    def as_file(self) -> io.RawIOBase:
+        """The guest bytes as a raw binary file."""
+        return _ImageFile(self)
+
+    @property
+    def files(self) -> FileSystem:
+        """The files in it. Raises UnsupportedError where no file system is recognised."""
+        from diskimage import filesystems  # only who asks for files pays for their readers
+
+        found = filesystems.detect(self.as_source(), self.limits, self.warn)
+        if found is None:
+            raise UnsupportedError("no file system we read is in it", file=self.name)
+        return found
+
+    limits: Limits = LIMITS
+
+    def close(self) -> None:
+        """Close every file; twice is harmless."""
+        self._ledger.close()
+
+    def __enter__(self) -> Image:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Image {escape(self.name)}: {self.format}, {size_text(self.size)}>"
+
+
+class _ImageFile(io.RawIOBase):
+    """A position in an image."""
+
+    def __init__(self, image: Image) -> None:
+        self._image = image
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._image.size}[whence]
+        if base + offset < 0:
+            raise ValueError("a position before the start")
+        self._at = base + offset
+        return self._at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed: WriteableBuffer
+        count = self._image.read_into(self._at, memoryview(buffer).cast("B"))
+        self._at += count
+        return count
+
+
+def open(
+    what: What,
+    *,
+    format: str | None = None,
+    mode: Literal["r"] = "r",
+    references: Policy = "parts",
+    limits: Limits = LIMITS,
+    password: str | None = None,
+    policy: FramePolicy | None = None,
+) -> Image:
+    """Open `what` as a block device, read-only.
+
+    `what`: a path, bytes, a binary file object, a Source, a block device, or a URL of fsspec.
+    `format` names the format and ends all guessing. `references`: "none", "parts" (files that make
+    up the image, beside it), "siblings" (parents beside it too), "list" (this layer alone), a
+    directory, a mapping {name: path or source}, or a callable. Raises DiskImageError.
+    """
+    if mode != "r":
+        raise UsageError(f"mode {mode!r}: images are opened read-only, with 'r'")
+    ledger = Ledger()
+    try:
+        source = as_source(what)
+        ledger.sources.append(source)
+        return _opened(source, format, checked_policy(references), limits, password, policy, ledger)
+    except BaseException:
+        ledger.close()
+        raise
+
+
+def _opened(
+    source: Source, format: str | None, references: Policy, limits: Limits,
+    password: str | None, policy: FramePolicy | None, ledger: Ledger,
+) -> Image:  # fmt: skip
+    rules, note = chosen(source, format)
+    file = isinstance(source, FileSource)
+    folder = os.path.dirname(os.path.abspath(source.name)) if file else ""
+    chain = (source.identity,) if isinstance(source, FileSource) else ()
+    gate = FileGate(source.name, folder, references, limits, password, ledger, chain)
+    if note is not None:
+        gate.warn("suffix", note)
+    opened = rules.open(source, gate)
+    image = Image(source, rules, opened, ledger, policy or FramePolicy())
+    image.limits = limits
+    return image
+
+
+def chosen(source: Source, format: str | None) -> tuple[Format, str | None]:
+    """The format of `source`, and what to warn of: a suffix that says otherwise."""
+    if format is not None:
+        return registry.named(format), None
+    if isinstance(source, DeviceFileSource):
+        return registry.named("raw"), None
+    seen = registry.look(source)
+    found = registry.detect(seen, source.name)
+    assert found.entry is not None
+    return registry.load(found.entry), registry.suffix_disagrees(found.name, seen)
+
+
+def as_source(what: What) -> Source:
+    """`what` as bytes with a size. Raises MissingError, UnsupportedError for what is no file."""
+    if isinstance(what, bytes | bytearray | memoryview):
+        return MemorySource(what)
+    if isinstance(what, str | os.PathLike):
+        return _of_path(os.fspath(what))
+    if isinstance(what, Source):
+        return what
+    if hasattr(what, "read") and hasattr(what, "seek"):
+        return FileObjectSource(what)
+    raise UsageError(f"cannot open a {type(what).__name__}")
+
+
+def _of_path(path: str) -> Source:
+    if "://" in path and not os.path.exists(path):
+        return _of_url(path)
+    if is_device(path):
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return DeviceFileSource(fd, path)
+    return open_file(path)
+
+
+def _of_url(url: str) -> Source:
+    try:
+        import fsspec  # the extra `remote`
+    except ImportError:
+        raise UnsupportedError(
+            "URLs need the extra `remote`", file=url, remedy="pip install py-diskimage[remote]"
+        ) from None
+    try:
+        return FileObjectSource(fsspec.open(url, "rb").open(), url)
+    except (OSError, ValueError) as error:
+        raise MissingError(f"cannot be opened: {error}", file=url) from error
+
+

@@ -1,0 +1,293 @@
+"""The list of formats, and how a file is told to be one of them.
+
+Every signature here is looked for in bytes already read (DESIGN section 7: the first 100 KiB, the last 64 KiB);
+a format's module is imported only when one matches. Raw is never guessed from unknown content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib import import_module
+
+from diskimage.errors import AmbiguousError, UnknownFormatError, UnsupportedError, UsageError
+from diskimage.model import Bid, Format, Look, Source
+
+HEAD = 100 * 1024
+TAIL = 64 * 1024
+CERTAIN = 50  # a bid from content; below it stand suffixes and guesses
+
+Signature = tuple[int, bytes]  # an offset from the start, or from the end where negative
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A format of ours: where its module is, and when it is worth importing."""
+
+    name: str
+    module: str
+    signatures: tuple[Signature, ...] = ()
+    suffixes: tuple[str, ...] = ()
+    weak: tuple[str, ...] = ()  # suffixes that make it worth asking, without being the format's own
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Content recognised by name that no format of ours opens; `opens_as_raw` for guest content."""
+
+    name: str
+    signatures: tuple[Signature, ...]
+    suffixes: tuple[str, ...] = ()
+    opens_as_raw: bool = False
+
+
+SYNC = b"\0" + b"\xff" * 10 + b"\0"
+
+ENTRIES = (
+    Entry("cue", "diskimage.formats.cue", suffixes=(".cue",)),
+    Entry("iso", "diskimage.formats.iso", ((32769, b"CD001"), (0, SYNC)), (".iso",), (".bin", ".img", ".raw", ".toast")),
+    Entry("qcow2", "diskimage.formats.qcow2", ((0, b"QFI\xfb"),), (".qcow2", ".qcow")),
+    Entry("vdi", "diskimage.formats.vdi", ((0x40, b"\x7f\x10\xda\xbe"),), (".vdi",)),
+    Entry("raw", "diskimage.formats.raw", suffixes=(
+        ".img", ".raw", ".dd", ".ima", ".vfd", ".flp", ".dsk", ".000", ".001", ".aa")),
+)  # fmt: skip
+
+CONTAINERS = (
+    Known("QED", ((0, b"QED\0"),), (".qed",)),
+    Known("VHD", ((0, b"conectix"), (-512, b"conectix"), (-511, b"conectix")), (".vhd", ".vpc")),
+    Known("VHDX", ((0, b"vhdxfile"),), (".vhdx",)),
+    Known("VMDK", ((0, b"KDMV"), (0, b"COWD"), (0, b"# Disk DescriptorFile")), (".vmdk",)),
+    Known("Parallels", ((0, b"WithoutFreeSpace"), (0, b"WithouFreSpacExt")), (".hds", ".hdd")),
+    Known("DMG", ((-512, b"koly\0\0\0\4"), (0, b"koly\0\0\0\4")), (".dmg",)),
+    Known("encrypted DMG", ((0, b"encrcdsa"), (-8, b"cdsaencr")), (".dmg",)),
+    Known("sparseimage", ((0, b"sprs"),), (".sparseimage",)),
+    Known("ASIF", ((0, b"shdw"),), (".asif",)),
+    Known("E01", ((0, b"EVF\x09\x0d\x0a\xff\0"), (0, b"EVF2\x0d\x0a\x81\0")), (".e01", ".ex01")),
+    Known("AFF", ((0, b"AFF10\x0d\x0a\0"),), (".aff",)),
+    Known("Android sparse", ((0, b"\x3a\xff\x26\xed"),), (".simg",)),
+    Known("Bochs", ((0, b"Bochs Virtual HD Image"),), (".bochs",)),
+    Known("cloop", ((0, b"#!/bin/sh\n#V2.0 Format"),), (".cloop",)),
+    Known("partclone", ((0, b"partclone-image"),), ()),
+    Known("MDS", ((0, b"MEDIA DESCRIPTOR"),), (".mds", ".mdx")),
+    Known("CHD", ((0, b"MComprHD"),), (".chd",)),
+    Known("ISZ", ((0, b"IsZ!"),), (".isz",)),
+    Known("CSO", ((0, b"CISO"), (0, b"ZISO"), (0, b"DAX\0")), (".cso", ".zso", ".dax")),
+    Known("ECM", ((0, b"ECM\0"),), (".ecm",)),
+    Known("NRG", ((-12, b"NER5"), (-8, b"NERO")), (".nrg",)),
+    Known("CCD", ((0, b"[CloneCD]"),), (".ccd",)),
+    Known("gzip stream", ((0, b"\x1f\x8b\x08"),), (".gz",)),
+    Known("xz stream", ((0, b"\xfd7zXZ\0"),), (".xz",)),
+    Known("zstd stream", ((0, b"\x28\xb5\x2f\xfd"),), (".zst",)),
+    Known("bzip2 stream", ((0, b"BZh"),), (".bz2",)),
+    Known("zip archive", ((0, b"PK\x03\x04"),), (".zip",)),
+)
+
+GUESTS = tuple(
+    Known(name, signatures, opens_as_raw=True)
+    for name, signatures in (
+        ("GUID partition table", ((512, b"EFI PART"), (4096, b"EFI PART"))),
+        ("Apple partition map", ((512, b"PM\0\0"),)),
+        ("NTFS", ((3, b"NTFS    "),)),
+        ("exFAT", ((3, b"EXFAT   "),)),
+        ("FAT", ((54, b"FAT12   "), (54, b"FAT16   "), (82, b"FAT32   "))),
+        ("XFS", ((0, b"XFSB"),)),
+        ("btrfs", ((0x10040, b"_BHRfS_M"),)),
+        ("HFS", ((1024, b"BD"),)),
+        ("HFS+", ((1024, b"H+\0\4"), (1024, b"HX\0\5"))),
+        ("APFS", ((32, b"NXSB"),)),
+        ("JFS", ((0x8000, b"JFS1"),)),
+        ("squashfs", ((0, b"hsqs"), (0, b"sqsh"))),
+        ("UDF", ((0x8001, b"BEA01"),)),
+        ("UFS", ((0x255C, b"\x54\x19\x01\0"), (0x255C, b"\0\1\x19\x54"),
+                 (0x1055C, b"\x19\x01\x54\x19"), (0x1055C, b"\x19\x54\x01\x19"))),
+        ("LUKS", ((0, b"LUKS\xba\xbe"),)),
+        ("swap area", ((4086, b"SWAPSPACE2"),)),
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A format that claims the file, how sure it is, and why; `entry` is None for what we only know."""
+
+    name: str
+    score: int
+    reason: str
+    entry: Entry | None = None
+    known: Known | None = field(default=None, repr=False)
+
+
+def look(source: Source) -> Look:
+    """What a probe may see of `source`: two reads, whatever its size."""
+    head = bytearray(min(HEAD, source.size))
+    source.read_into(0, memoryview(head))
+    tail = bytearray(min(TAIL, source.size))
+    source.read_into(source.size - len(tail), memoryview(tail))
+    name = source.name.replace("\\", "/").rpartition("/")[2]
+    return Look(bytes(head), bytes(tail), source.size, name)
+
+
+def named(name: str) -> Format:
+    """The format called `name`. Raises UsageError with the list of names."""
+    for entry in _all():
+        if entry.name == name:
+            return load(entry)
+    raise UsageError(
+        f"no format named {name!r}", remedy=f"one of: {', '.join(e.name for e in ENTRIES)}"
+    )
+
+
+def load(entry: Entry) -> Format:
+    """The format of an entry: here its module is imported."""
+    module, _, attribute = entry.module.partition(":")
+    found = getattr(import_module(module), attribute or "FORMAT")
+    assert isinstance(found, Format)
+    return found
+
+
+def of_suffix(name: str) -> Format | None:
+    """The format that a target called `name` is to have; None where its suffix says nothing."""
+    suffix = Look(b"", b"", 0, name.replace("\\", "/").rpartition("/")[2]).suffix
+    for entry in _all():
+        if suffix and suffix in entry.suffixes:
+            return load(entry)
+    return None
+
+
+def formats() -> list[Format]:
+    """Every format, ours first."""
+    return [load(entry) for entry in _all()]
+
+
+def candidates(seen: Look) -> list[Candidate]:
+    """Who claims the file, the surest first."""
+    found = [c for entry in ENTRIES if (c := _asked(entry, seen)) is not None]
+    found += _recognised(CONTAINERS, seen, 90)
+    if not any(c.score >= CERTAIN for c in found):
+        found += _recognised(GUESTS, seen, 40) or _guest_by_rule(seen)
+    if not found:
+        found = [c for entry in _plugins() if (c := _asked(entry, seen)) is not None]
+    return sorted(found, key=lambda c: -c.score)
+
+
+def _asked(entry: Entry, seen: Look) -> Candidate | None:
+    suffix = seen.suffix in entry.suffixes or seen.suffix in entry.weak
+    if not suffix and not any(_holds(seen, s) for s in entry.signatures):
+        return None
+    bid: Bid | None = load(entry).probe(seen)
+    return None if bid is None else Candidate(entry.name, bid.score, bid.reason, entry)
+
+
+def _recognised(table: tuple[Known, ...], seen: Look, score: int) -> list[Candidate]:
+    found = []
+    for known in table:
+        for signature in known.signatures:
+            if _holds(seen, signature):
+                reason = f"{known.name}: {signature[1]!r} at {signature[0]}"
+                found.append(Candidate(known.name, score, reason, known=known))
+                break
+    return found
+
+
+def _holds(seen: Look, signature: Signature) -> bool:
+    at, magic = signature
+    if at >= 0:
+        return seen.head[at : at + len(magic)] == magic
+    end = len(seen.tail) + at
+    return end >= 0 and seen.tail[end : end + len(magic)] == magic
+
+
+def _guest_by_rule(seen: Look) -> list[Candidate]:
+    """Content that no fixed bytes tell: an MBR with plausible rows, ext2/3/4, a FAT boot sector."""
+    head, name = seen.head, None
+    if head[0x438:0x43A] == b"\x53\xef" and seen.size >= 2048:
+        name = "ext2/3/4: 53 EF at 1080"
+    elif head[510:512] == b"\x55\xaa" and head[0] in (0xE9, 0xEB) and _fat_boot(head):
+        name = "FAT: a plausible boot sector"
+    elif head[510:512] == b"\x55\xaa" and _mbr(head):
+        name = "MBR: 55 AA at 510 and plausible rows"
+    if name is None:
+        return []
+    known = Known(name.partition(":")[0], (), opens_as_raw=True)
+    return [Candidate(known.name, 40, name, known=known)]
+
+
+def _mbr(head: bytes) -> bool:
+    rows = [head[446 + 16 * i : 462 + 16 * i] for i in range(4)]
+    used = [row for row in rows if any(row)]
+    return all(row[0] in (0, 0x80) and row[4] for row in used) and bool(used)
+
+
+def _fat_boot(head: bytes) -> bool:
+    sector, cluster = int.from_bytes(head[11:13], "little"), head[13]
+    return sector in (512, 1024, 2048, 4096) and cluster in (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+def detect(seen: Look, file: str) -> Candidate:
+    """The one format that `seen` is. Raises UnknownFormatError, AmbiguousError, UnsupportedError."""
+    found = candidates(seen)
+    sure = [c for c in found if c.score >= CERTAIN]
+    if len({c.name for c in sure}) > 1 or _guest_owns_the_end(sure, seen):
+        names = [c.name for c in sure] + (["raw"] if len(sure) == 1 else [])
+        raise AmbiguousError(
+            f"is claimed by {' and '.join(names)} ({'; '.join(c.reason for c in sure)})",
+            file=file,
+            remedy="say which with --format NAME",
+        )
+    best = found[0] if found else None
+    if best is None:
+        raise _unknown(seen, file)
+    if best.entry is not None:
+        return best
+    assert best.known is not None
+    if best.known.opens_as_raw:
+        return Candidate("raw", best.score, best.reason, _entry("raw"))
+    raise UnsupportedError(
+        f"is {best.reason}, which this version does not open",
+        file=file,
+        remedy="convert or unpack it first, or say --format raw for its bytes as they are",
+    )
+
+
+def _guest_owns_the_end(sure: list[Candidate], seen: Look) -> bool:
+    """A trailer alone on a disk with a boot signature: the guest may have written that sector."""
+    if len(sure) != 1 or sure[0].known is None or seen.head[510:512] != b"\x55\xaa":
+        return False
+    known = sure[0].known
+    trailer = not any(_holds(seen, s) for s in known.signatures if s[0] >= 0)
+    return trailer and seen.suffix not in known.suffixes
+
+
+def _entry(name: str) -> Entry:
+    return next(entry for entry in ENTRIES if entry.name == name)
+
+
+def _unknown(seen: Look, file: str) -> UnknownFormatError:
+    what = "is empty" if seen.size == 0 else "no format recognises its content"
+    return UnknownFormatError(
+        what, file=file, remedy="if it is a plain disk, say so with --format raw"
+    )
+
+
+def suffix_disagrees(chosen: str, seen: Look) -> str | None:
+    """A sentence where the suffix belongs to another format than the content's."""
+    owners = [e.name for e in ENTRIES if seen.suffix in e.suffixes and e.name != "raw"]
+    owners += [k.name for k in CONTAINERS if seen.suffix in k.suffixes]
+    if not owners or chosen in owners:
+        return None
+    return f"the suffix {seen.suffix} says {owners[0]}, the content is {chosen}"
+
+
+def _all() -> Iterator[Entry]:
+    yield from ENTRIES
+    yield from _plugins()
+
+
+def _plugins() -> Iterator[Entry]:
+    """Formats of others, from the entry-point group `diskimage.formats`; read only when asked."""
+    from importlib.metadata import entry_points  # 20 ms: only where no format of ours matched
+
+    for point in entry_points(group="diskimage.formats"):
+        found = point.load()
+        if isinstance(found, Format):
+            yield Entry(found.name, f"{point.value}", suffixes=found.suffixes, weak=("",))

@@ -1,0 +1,77 @@
+"""A pipe: bytes in ascending order only, zeros written out."""
+
+from __future__ import annotations
+
+import os
+from threading import Condition
+
+from diskimage.errors import UnsupportedError, from_os
+from diskimage.limits import MIB
+
+_ZEROS = memoryview(bytes(MIB))
+
+
+class PipeSink:
+    """A sink over a descriptor that cannot seek; writes from several threads wait for their turn."""
+
+    fd: int | None = None
+    fresh = False
+
+    def __init__(self, fd: int, name: str = "-") -> None:
+        self._out = fd
+        self.name = name
+        self._at = 0
+        self._turn = Condition()
+        self._failed = False
+
+    def target(self, file: str = "") -> PipeSink:
+        """Itself; a pipe holds one output."""
+        if file:
+            raise UnsupportedError(f"a pipe cannot hold a second file, {file!r}", file=self.name)
+        return self
+
+    def write(self, to: int, data: memoryview) -> None:
+        """Write `data` once everything before `to` is written."""
+        with self._turn:
+            self._turn.wait_for(lambda: self._at >= to or self._failed)
+            if self._at != to:
+                raise UnsupportedError(
+                    "this format is not written in order, which a pipe needs", file=self.name
+                )
+            try:
+                self._send(data)
+            except OSError as error:
+                self._failed = True
+                raise from_os(error, self.name, at=self._at) from error
+            finally:
+                self._turn.notify_all()
+
+    def _send(self, data: memoryview) -> None:
+        while data:
+            count = os.write(self._out, data)
+            data = data[count:]
+            self._at += count
+
+    def zero(self, to: int, length: int) -> None:
+        """Write zeros: a pipe has no holes."""
+        while length:
+            piece = _ZEROS[: min(length, len(_ZEROS))]
+            self.write(to, piece)
+            to, length = to + len(piece), length - len(piece)
+
+    def resize(self, size: int) -> None:
+        """Zeros up to `size`; less than was sent cannot be."""
+        if size > self._at:
+            self.zero(self._at, size - self._at)
+
+    def sync(self) -> None:
+        """A pipe has nothing to sync."""
+
+    def commit(self) -> None:
+        """What was sent is sent."""
+
+    def abort(self) -> None:
+        """What was sent cannot be taken back; waiting writers are let go."""
+        with self._turn:
+            self._failed = True
+            self._turn.notify_all()

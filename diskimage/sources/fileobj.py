@@ -1,0 +1,48 @@
+"""A binary file object that can seek: one position, so one reader at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from threading import Lock
+from typing import BinaryIO
+
+from diskimage.errors import UnsupportedError, from_os
+
+
+class FileObjectSource:
+    """A source over an open binary file, left open when the source is closed."""
+
+    fd: int | None = None
+
+    def __init__(self, file: BinaryIO, name: str | None = None) -> None:
+        self._file = file
+        self._lock = Lock()
+        self.name = name or str(getattr(file, "name", "<file object>"))
+        if not file.seekable():
+            raise UnsupportedError("cannot seek in it", file=self.name, remedy="save it to a file")
+        self.size = file.seek(0, os.SEEK_END)
+
+    def read_into(self, at: int, buffer: memoryview) -> int:
+        """Fill `buffer` from `at`; fewer bytes only at the end."""
+        done = 0
+        with self._lock:
+            try:
+                self._file.seek(at)
+                while done < len(buffer):
+                    piece = self._file.read(len(buffer) - done)
+                    if not piece:
+                        break
+                    buffer[done : done + len(piece)] = piece
+                    done += len(piece)
+            except OSError as error:
+                raise from_os(error, self.name, at=at + done) from error
+        return done
+
+    def spans(self, at: int, stop: int) -> Iterator[tuple[int, int, bool]]:
+        """All of it counts as stored."""
+        if at < stop:
+            yield at, stop, True
+
+    def close(self) -> None:
+        """The file stays its owner's."""
