@@ -143,3 +143,9 @@ def test_case(row: Row, hostile: Path, run: Run, tmp_path: Path) -> None:
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["opened", "target"]
     shown = (child.stdout + child.stderr).replace("\n", "")
     assert shown.isprintable(), "a control character reached the terminal"
+
+
+def test_the_watch_sees_a_file_that_is_none_of_its_business(run: Run, tmp_path: Path) -> None:
+    log = tmp_path / "opened"
+    run([sys.executable, WATCHED, log, tmp_path, tmp_path, "open", "/etc/passwd", ""], cwd=tmp_path)
+    assert log.read_text() == "'/etc/passwd'\n"
