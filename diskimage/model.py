@@ -86,6 +86,7 @@ class Mode:
     check: Literal["none", "mode1", "mode2"] = "none"
     audio: bool = False
     subchannel: int = 0
+    edc: bool = True  # False: the frames were written without EDC and ECC, which are not checked
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Frames, tracks and what a disc is made of."""

@@ -1,0 +1,219 @@
+"""From tracks as a format lays them to a `Disc`: lengths checked, devices made, sessions closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, pairwise
+
+from diskimage.disc.modes import USER, cooks
+from diskimage.errors import CorruptError, TruncatedError
+from diskimage.layers.records import Placed
+from diskimage.model import (
+    Device,
+    Disc,
+    Extent,
+    Kind,
+    Mode,
+    Piece,
+    Records,
+    Session,
+    Source,
+    Track,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lay:
+    """One track as a format lays it: `pieces` from its first pregap frame to its last postgap
+    frame, contiguous in LBA; the last `postgap` frames are made up. Index 1 is among `indexes`."""
+
+    number: int
+    session: int
+    mode: Mode
+    pieces: tuple[Piece, ...]
+    indexes: tuple[tuple[int, int], ...]
+    postgap: int = 0
+    flags: frozenset[str] = frozenset()
+    isrc: str | None = None
+    text: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def start(self) -> int:
+        """The LBA of the first frame, pregap included."""
+        return self.pieces[0].lba
+
+    @property
+    def stop(self) -> int:
+        """The LBA after the last frame, postgap included."""
+        return self.pieces[-1].lba + self.pieces[-1].frames
+
+
+def assemble(
+    lays: Sequence[Lay],
+    *,
+    file: str,
+    medium: str = "CD",
+    catalog: str | None = None,
+    text: Mapping[str, str] | None = None,
+    cdtext: Source | None = None,
+    info: Mapping[str, object] | None = None,
+) -> Disc:
+    """The disc of `lays`. `file` is the name that errors carry.
+
+    Raises CorruptError where tracks overlap or hold nothing, TruncatedError where a source ends
+    before its frames do; both name the track and the LBA.
+    """
+    if not lays:
+        raise CorruptError("the disc has no track", file=file)
+    for lay in lays:
+        _hold(lay, file)
+    for before, after in pairwise(lays):
+        if after.start < before.stop:
+            raise CorruptError(
+                f"track {after.number} begins at LBA {after.start}, before track "
+                f"{before.number} ends at LBA {before.stop}",
+                file=file,
+                remedy="put the indexes in order",
+            )
+    tracks = tuple(map(_track, lays))
+    data = next((user_data(track) for track in tracks if cooks(track.mode)), None)
+    return Disc(
+        medium, _sessions(lays), tracks, data, _space(tracks, lays[-1].stop),
+        catalog, dict(text or {}), cdtext, dict(info or {}),
+    )  # fmt: skip
+
+
+def _hold(lay: Lay, file: str) -> None:
+    """Refuse a track without frames, and one whose frames are not all in their source."""
+    if lay.stop - lay.postgap <= dict(lay.indexes)[1]:
+        raise CorruptError(f"track {lay.number} has no frames", file=file, remedy="mend its index")
+    for piece in lay.pieces:
+        if piece.source is None:
+            continue
+        size, have = piece.mode.size, piece.source.size - piece.at
+        if piece.frames * size - piece.tail > have:
+            whole = max(0, have) // size
+            raise TruncatedError(
+                f"track {lay.number} needs {piece.frames} frames of {size} bytes, the file ends "
+                f"in the frame at LBA {piece.lba + whole}",
+                file=piece.source.name,
+                at=piece.source.size,
+                remedy="the file is cut short, or the sheet belongs to another one",
+            )
+
+
+def _track(lay: Lay) -> Track:
+    first = dict(lay.indexes)[1]
+    length = lay.stop - lay.postgap - first
+    inside = _between(lay.pieces, first, first + length)
+    return Track(
+        lay.number, lay.session, lay.mode, first, length, first - lay.start, lay.postgap,
+        lay.indexes, lay.pieces, lay.flags, lay.isrc, lay.text,
+        Placed(_frames(inside), lay.mode.size, {"mode": lay.mode.name}),
+    )  # fmt: skip
+
+
+def _between(pieces: Iterable[Piece], start: int, stop: int) -> Iterator[Piece]:
+    """The parts of `pieces` that hold the frames [start, stop)."""
+    for piece in pieces:
+        first, last = max(start, piece.lba), min(stop, piece.lba + piece.frames)
+        if first >= last:
+            continue
+        ends = last == piece.lba + piece.frames
+        yield Piece(
+            first, last - first, piece.source, piece.at + (first - piece.lba) * piece.mode.size,
+            piece.mode, piece.pitch, piece.tail if ends else 0,
+        )  # fmt: skip
+
+
+def _frames(pieces: Iterable[Piece]) -> Iterator[Extent]:
+    """The frames of `pieces` as stored, one behind the other from guest byte 0."""
+    start = 0
+    for piece in pieces:
+        length = piece.frames * piece.mode.size
+        if piece.source is None:
+            yield Extent(start, length, Kind.ZERO, hole=True)
+        else:
+            stored = length - piece.tail
+            yield Extent(start, stored, Kind.DATA, piece.source, piece.at)
+            if piece.tail:
+                yield Extent(start + stored, piece.tail, Kind.ZERO)
+        start += length
+
+
+def stored_frames(track: Track, start: int, stop: int) -> Device:
+    """The frames [start, stop) of `track` as stored, made-up ones as zeros, gaps too."""
+    return Placed(_frames(_between(track.pieces, start, stop)), track.mode.size)
+
+
+def user_data(track: Track) -> Device:
+    """The 2048 user bytes of each frame of a data track: index 1 to the next track's first one."""
+    inside = _between(track.pieces, track.lba, track.lba + track.length)
+    return Placed(_cooked(inside, track.lba), USER, {"track": track.number})
+
+
+def _cooked(pieces: Iterable[Piece], base: int) -> Iterator[Extent]:
+    """The user data of `pieces` where guest byte 0 is that of frame `base`."""
+    for piece in pieces:
+        start, length = (piece.lba - base) * USER, piece.frames * USER
+        mode = piece.mode
+        if piece.source is None:
+            yield Extent(start, length, Kind.ZERO, hole=True)
+        elif mode.size == USER:
+            yield Extent(start, length, Kind.DATA, piece.source, piece.at)
+        else:
+            at = piece.at + mode.user_at
+            records = Records(USER, mode.size, mode, at, piece.lba)
+            yield Extent(start, length, Kind.DATA, piece.source, at, records=records)
+
+
+def _space(tracks: Iterable[Track], stop: int) -> Device:
+    """2048 bytes for each LBA from 0; what is not user data of a track is ABSENT."""
+    return Placed(_filled(_known(tracks), stop * USER), USER)
+
+
+def _known(tracks: Iterable[Track]) -> Iterator[Extent]:
+    for track in tracks:
+        if cooks(track.mode):
+            start = max(0, track.lba)
+            yield from _cooked(_between(track.pieces, start, track.lba + track.length), 0)
+
+
+def _filled(extents: Iterable[Extent], size: int) -> Iterator[Extent]:
+    """`extents` with ABSENT between them and up to `size`."""
+    done = 0
+    for extent in extents:
+        if extent.start > done:
+            yield Extent(done, extent.start - done, Kind.ABSENT)
+        yield extent
+        done = extent.stop
+    if size > done:
+        yield Extent(done, size - done, Kind.ABSENT)
+
+
+def _sessions(lays: Sequence[Lay]) -> tuple[Session, ...]:
+    """Sessions by number; the lead-out begins where the last track ends."""
+    made = []
+    for number, group in groupby(lays, key=lambda lay: lay.session):
+        inside = list(group)
+        made.append(Session(number, tuple(lay.number for lay in inside), inside[-1].stop))
+    return tuple(made)
+
+
+def describe(track: Track) -> dict[str, object]:
+    """`track` as a mapping for JSON: addresses and lengths in frames, `stored_frame` in bytes."""
+    return {
+        "number": track.number,
+        "session": track.session,
+        "mode": track.mode.name,
+        "lba": track.lba,
+        "length": track.length,
+        "pregap": track.pregap,
+        "postgap": track.postgap,
+        "indexes": [{"number": number, "lba": lba} for number, lba in track.indexes],
+        "flags": sorted(track.flags),
+        "isrc": track.isrc,
+        "text": dict(track.text),
+        "stored_frame": track.mode.size,
+    }

@@ -1,0 +1,20 @@
+"""CUE sheets and the files they name (BIN, IMG, ISO, WAVE): CDRWIN's format and its dialects.
+
+Facts: the CDRWIN user's guide; sheets of dumping and ripping programs for what the guide leaves
+open (several FILEs, gaps under the previous FILE, REM SESSION, CD-TEXT fields). Compressed audio
+(MP3, FLAC) and AIFF are named and refused.
+"""
+
+from __future__ import annotations
+
+from diskimage.formats.cue.opening import open_cue, probe
+from diskimage.model import Format
+
+FORMAT = Format(
+    name="cue",
+    title="CUE sheet with BIN files",
+    suffixes=(".cue",),
+    can=frozenset({"read"}),
+    probe=probe,
+    open=open_cue,
+)

@@ -1,0 +1,158 @@
+"""From a sheet's bytes to a disc: its files opened through the gate, then laid out."""
+
+from __future__ import annotations
+
+import re
+
+from diskimage.disc.tracks import assemble
+from diskimage.disc.wave import is_riff, samples
+from diskimage.errors import CorruptError, DiskImageError, LimitError, LoopError, UnsupportedError
+from diskimage.formats.cue.layout import Opened, lay_out
+from diskimage.formats.cue.sheet import COMMANDS, TEXTS, Named, Sheet, decode, parse
+from diskimage.model import Bid, Disc, Gate, Look, Source
+from diskimage.parse import read
+from diskimage.sources.swap import Swap
+
+_MEDIUM = re.compile(r"REM ORIGINAL MEDIA-TYPE\s*:?\s*\"?(CD|DVD|BD)", re.IGNORECASE)
+_WORDS = frozenset((*COMMANDS, *TEXTS, "REM"))
+
+
+def probe(look: Look) -> Bid | None:
+    """A sheet by its suffix and a command, or by its first command, a FILE and a TRACK line."""
+    text = decode(look.head[:65536])
+    lines = text.splitlines()[:4096]
+    words = [line.split(maxsplit=1)[0].upper() for line in lines if line.strip()]
+    known = sum(word.strip("\ufeff") in _WORDS for word in words)
+    if look.suffix == ".cue" and known:
+        return Bid(95, f"{known} commands of a cue sheet, suffix .cue")
+    if words and words[0].strip("\ufeff") in _WORDS and {"FILE", "TRACK"} <= set(words):
+        return Bid(85, "FILE and TRACK lines of a cue sheet")
+    return None
+
+
+def open_cue(source: Source, gate: Gate) -> Disc:
+    """The disc that the sheet in `source` describes. Its files are parts beside it.
+
+    Raises LimitError, CorruptError, TruncatedError, UnsupportedError, LoopError, and what the gate
+    says of a file: MissingError, RefusedReferenceError, UnsafeNameError.
+    """
+    if source.size > gate.limits.text_file:
+        raise LimitError(
+            f"a sheet of {source.size} bytes is above the limit of {gate.limits.text_file}",
+            file=source.name,
+            remedy="is it a sheet?",
+        )
+    sheet = parse(bytes(read(source, 0, source.size, "the sheet")), source.name, gate.limits)
+    for line, what in sheet.odd:
+        gate.warn("sheet", f"line {line}: {what}")
+    used = {index.file for track in sheet.tracks for index in track.indexes}
+    for number, named in enumerate(sheet.files):
+        if number not in used:
+            gate.warn("sheet", f"line {named.line}: FILE {named.name!r} holds no index")
+    files = {number: _opened(sheet, number, source, gate) for number in sorted(used)}
+    return assemble(
+        lay_out(sheet.tracks, files, source.name, gate),
+        file=source.name,
+        medium=_medium(sheet),
+        catalog=sheet.catalog,
+        text=sheet.text,
+        cdtext=_part(sheet.cdtext, (), source, gate) if sheet.cdtext else None,
+        info={
+            "variant": _variant(sheet),
+            "files": [file.named.name for file in files.values()],
+            "remarks": list(sheet.remarks),
+        },
+    )
+
+
+def _part(named: Named, instead: tuple[str, ...], sheet: Source, gate: Gate) -> Source:
+    """A file that the sheet names; errors say on which line it does."""
+    try:
+        part = gate.part(named.name, instead=instead)
+    except DiskImageError as error:
+        raise type(error)(
+            f"line {named.line}: {named.name!r}: {error.message}",
+            file=sheet.name,
+            remedy=error.remedy,
+            errno=error.errno,
+        ) from error
+    identity = getattr(part, "identity", None)
+    if identity is not None and identity == getattr(sheet, "identity", None):
+        part.close()
+        raise LoopError(
+            f"line {named.line}: the sheet names itself as its FILE",
+            file=sheet.name,
+            remedy="name the file that holds the frames",
+        )
+    if part.size == 0:
+        part.close()
+        raise CorruptError(
+            f"line {named.line}: {named.name!r} is empty",
+            file=sheet.name,
+            remedy="copy or download it again",
+        )
+    return part
+
+
+def _opened(sheet: Sheet, number: int, source: Source, gate: Gate) -> Opened:
+    """One FILE, and where in it the frames lie."""
+    named = sheet.files[number]
+    if named.type in ("AIFF", "MP3", "FLAC"):
+        raise _undecoded(named, source.name, named.type)
+    part = _part(named, _instead(sheet, named, source.name), source, gate)
+    entries = [t for t in sheet.tracks if any(index.file == number for index in t.indexes)]
+    audio = all(entry.mode.audio for entry in entries)
+    riff = audio and is_riff(part)
+    if riff and named.type != "WAVE":
+        gate.warn("sheet", f"line {named.line}: {named.name!r} is a WAVE file, not {named.type}")
+    if named.type == "WAVE" and not audio:
+        raise CorruptError(
+            f"line {named.line}: a data track in a WAVE file",
+            file=source.name,
+            remedy="FILE of a data track is BINARY",
+        )
+    if riff or named.type == "WAVE":
+        return _wave(named, part, gate)
+    swapped = Swap(part) if named.type == "MOTOROLA" else part
+    return Opened(named, part, swapped, 0, part.size)
+
+
+def _wave(named: Named, part: Source, gate: Gate) -> Opened:
+    inside = samples(part)
+    if inside.tail:
+        gate.warn(
+            "padding",
+            f"line {named.line}: {inside.tail} zeros fill up the last frame of {named.name!r}",
+        )
+    return Opened(named, part, part, inside.at, inside.at + inside.length, padded=True)
+
+
+def _undecoded(named: Named, sheet: str, what: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"line {named.line}: {named.name!r} is {what}, which is not decoded",
+        file=sheet,
+        remedy="decode it to WAVE and change the FILE line",
+    )
+
+
+def _instead(sheet: Sheet, named: Named, name: str) -> tuple[str, ...]:
+    """The only FILE of a sheet may have been renamed together with it."""
+    stem, dot, _ = name.replace("\\", "/").rpartition("/")[2].rpartition(".")
+    if len(sheet.files) != 1 or not dot or not stem:
+        return ()
+    suffix = named.name.rpartition(".")[2]
+    return (f"{stem}.{suffix}",)
+
+
+def _medium(sheet: Sheet) -> str:
+    for remark in sheet.remarks:
+        if match := _MEDIUM.match(remark):
+            return match[1].upper()
+    return "GD" if any(track.area for track in sheet.tracks) else "CD"
+
+
+def _variant(sheet: Sheet) -> str:
+    """The modes of the tracks, each once, and how many files hold them."""
+    modes = dict.fromkeys(track.mode.name for track in sheet.tracks)
+    count = len(sheet.files)
+    return f"{', '.join(modes)}; {count} file{'s' if count > 1 else ''}"
