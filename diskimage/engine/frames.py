@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from diskimage.disc.modes import SYNC
 from diskimage.errors import ChecksumError, CorruptError, LossError, TruncatedError
 from diskimage.kernels import frames as kernel
 from diskimage.model import Finding, Mode, Records, Source, Target
@@ -82,13 +83,13 @@ def _gather_whole(
 def _cook(
     raw: memoryview, pitch: int, mode: Mode, out: memoryview, policy: FramePolicy
 ) -> kernel.Verdict:
-    flags = kernel.Check(0)
-    return kernel.cook(raw, pitch, mode.missing, _KERNEL_MODE[mode.check], out, _flags(policy))
+    return kernel.cook(raw, pitch, mode.missing, _KERNEL_MODE[mode.check], out, _flags(policy, mode))
 
 
-def _flags(policy: FramePolicy) -> int:
+def _flags(policy: FramePolicy, mode: Mode) -> int:
     """Form is always looked at: whether a Form 2 frame may be cut is settled frame by frame."""
-    return int(kernel.Check.ALL if policy.check else kernel.Check.FORM)
+    checks = kernel.Check.ALL if mode.edc else kernel.Check.ALL & ~kernel.Check.EDC
+    return int(checks if policy.check else kernel.Check.FORM)
 
 
 def transfer(
@@ -105,7 +106,8 @@ def transfer(
     while done < count:
         verdict = kernel.cook_file(
             source.fd, at + done * pitch - mode.user_at, pitch, mode.missing,
-            _KERNEL_MODE[mode.check], count - done, target.fd, to + done * 2048, _flags(policy),
+            _KERNEL_MODE[mode.check], count - done, target.fd, to + done * 2048,
+            _flags(policy, mode),
             scratch,
         )  # fmt: skip
         done += verdict.count
@@ -142,7 +144,7 @@ def _settle(
 
 def _repair(frame: memoryview, mode: Mode) -> bool:
     number = _KERNEL_MODE[mode.check]
-    full = bytearray(kernel.SYNC + bytes((0, 0, 0, number)))[: mode.missing] + bytes(frame)
+    full = bytearray(SYNC + bytes((0, 0, 0, number)))[: mode.missing] + bytes(frame)
     if len(full) < FULL:
         return False  # the parity is not stored
     del full[FULL:]
