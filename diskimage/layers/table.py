@@ -7,9 +7,11 @@ end of the file.
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from sys import byteorder
 from threading import Lock
 from typing import NamedTuple, Protocol
 
@@ -22,7 +24,9 @@ from diskimage.model import Codec, Kind, Runs, Source
 from diskimage.parse import read
 from diskimage.runs import clip, stop_of
 
-__all__ = ["Flat", "Illegal", "Match", "Nested", "Pages", "Rule", "TableDevice"]
+__all__ = [
+    "Flat", "Illegal", "Match", "Nested", "Pages", "Rule", "TableDevice", "words", "written",
+]  # fmt: skip
 
 PAGE = 1 << 16
 """Bytes of a table read at once: 8,192 entries, half a gigabyte of guest at 64 KiB a block."""
@@ -233,13 +237,13 @@ class TableDevice:
         if broken == Broken.NONE:
             return
         at, start = runs.at[row], runs.start[row]
-        stored = runs.stored[row] if runs.kind[row] == Kind.CODED else runs.length[row]
+        kept = max(0, self._data.size - at) if runs.kind[row] == Kind.DATA else 0
         assert broken == Broken.OUTSIDE, broken
         raise TruncatedError(
-            f"guest byte {start} is stored at {at} to {at + max(stored, 1)}, "
+            f"guest byte {start + kept} is stored at {at + kept}, "
             f"the file has {self._data.size} bytes",
             file=self._data.name,
-            at=at,
+            at=at + kept,
             remedy="the file is cut short: copy or download it again",
         )
 
@@ -254,3 +258,16 @@ class TableDevice:
             file=self._tables.name,
             at=piece.at + taken * width,
         )
+
+
+def words(raw: bytes | bytearray, code: str, *, big_endian: bool = False) -> array[int]:
+    """Stored integers as an array of type `code`: I for four bytes, Q for eight."""
+    values = array(code, bytes(raw))
+    if big_endian == (byteorder == "little"):
+        values.byteswap()
+    return values
+
+
+def written(values: array[int], *, big_endian: bool = False) -> bytes:
+    """An array of integers as it is stored."""
+    return words(values.tobytes(), values.typecode, big_endian=big_endian).tobytes()

@@ -1,0 +1,50 @@
+"""A gate that opens what a test gives it, and keeps what a reader says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from diskimage.errors import MissingError, RefusedReferenceError
+from diskimage.limits import LIMITS, Limits
+from diskimage.model import Device, Finding, Source
+
+
+@dataclass
+class OpenGate:
+    """`parents` and `sources` by name; `listing` answers None to all, as references="list" does."""
+
+    parents: Mapping[str, Device] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    listing: bool = False
+    limits: Limits = LIMITS
+    warnings: list[Finding] = field(default_factory=list)
+    asked: list[tuple[str, str, str | None]] = field(default_factory=list)
+
+    def warn(self, kind: str, message: str, at: int | None = None) -> None:
+        self.warnings.append(Finding(kind, message, at))
+
+    def part(self, name: str, *, instead: tuple[str, ...] = ()) -> Source:
+        raise MissingError(f"no part {name} nor {instead}")
+
+    def siblings(self) -> tuple[str, ...]:
+        return ()
+
+    def source(self, name: str, *, role: str) -> Source | None:
+        self.asked.append((name, role, None))
+        if self.listing:
+            return None
+        if name not in self.sources:
+            raise RefusedReferenceError(f"{role} {name}")
+        return self.sources[name]
+
+    def parent(self, name: str, *, role: str, format: str | None) -> Device | None:
+        self.asked.append((name, role, format))
+        if self.listing:
+            return None
+        if name not in self.parents or format is None:
+            raise RefusedReferenceError(f"{role} {name} of format {format}")
+        return self.parents[name]
+
+    def password(self) -> str | None:
+        return None
