@@ -14,12 +14,13 @@ def _load() -> tuple[Any, Any, str]:
     if os.environ.get("DISKIMAGE_REFERENCE") == "1":
         return None, None, "DISKIMAGE_REFERENCE=1 asks for the reference"
     try:
-        from diskimage import _kernels
+        from diskimage._kernels import ffi as native_ffi
+        from diskimage._kernels import lib as native_lib
     except ImportError as error:
         why = f"the C extension cannot be imported: {error}"
         warnings.warn(f"{why}; the kernels run in Python, slowly", RuntimeWarning, stacklevel=3)
         return None, None, why
-    return _kernels.ffi, _kernels.lib, "the C extension is in use"
+    return native_ffi, native_lib, "the C extension is in use"
 
 
 ffi, lib, reason = _load()
@@ -28,12 +29,12 @@ NATIVE = lib is not None
 
 def readable(buffer: ReadableBuffer) -> Any:
     """Give a C pointer to a buffer's bytes; its `len` is their number."""
-    return ffi.from_buffer(buffer)
+    return ffi.from_buffer("uint8_t[]", buffer)
 
 
 def writable(buffer: WriteableBuffer) -> Any:
     """Give a C pointer to the bytes of a buffer that may be written."""
-    return ffi.from_buffer(buffer, require_writable=True)
+    return ffi.from_buffer("uint8_t[]", buffer, require_writable=True)
 
 
 def column(buffer: ReadableBuffer) -> Any:

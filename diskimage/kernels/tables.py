@@ -67,6 +67,8 @@ def _check(rule: Rule, first_block: int, block: int, limit: int) -> None:
     need(rule.align > 0 and rule.scale > 0, "align and scale are positive")
     need(rule.scale < 1 << 63 and abs(rule.base) < 1 << 62, "scale and base fit in 63 bits")
     need(rule.coded == 0 or rule.coded.bit_count() == 1, "coded is one bit")
+    counted = max(0, rule.coded.bit_length() - 1 - rule.coded_split)
+    need(counted <= 50 and 0 <= rule.clip < 1 << 63, "stored bytes fit in 63 bits")
     need(block > 0 and first_block >= 0, "blocks are positive")
     lone = rule.width != 16
     need(lone or block % SUBCLUSTERS == 0, "a cluster of subclusters has a multiple of 32 bytes")

@@ -35,8 +35,8 @@ class Rule(NamedTuple):
 
     `width` is 4 or 8 bytes, or 16 for qcow2's extended entries: the entry, then a word whose bit i
     says that subcluster i of 32 is allocated and bit 32 + i that it reads as zeros. There a match
-    of kind ABSENT is a cluster without a place, whose zeros are holes. `clip` (0: no bound) is where
-    stored bytes of CODED end at the latest: a sector count rounds up past the end of a file.
+    of kind ABSENT is a cluster without a place, whose zeros are holes. `clip` (0: no bound) is
+    where stored bytes of CODED end at the latest: a sector count rounds up past a file's end.
     """
 
     width: int = 4
@@ -149,8 +149,9 @@ def _rows(rule: Rule, raw: memoryview, block: int, room: int) -> list[_Row] | Il
             kind = match.kind
             break
     if kind == Kind.DATA:
-        at = rule.base + ((entry & rule.mask) >> rule.shift) * rule.scale
-        if at < 0 or at > TOP - block:
+        scaled = ((entry & rule.mask) >> rule.shift) * rule.scale
+        at = rule.base + scaled
+        if scaled > TOP or at < 0 or at > TOP - block:
             return Illegal.RANGE
         if at % rule.align:
             return Illegal.ALIGN

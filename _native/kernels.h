@@ -1,0 +1,152 @@
+/* The contract of the kernels.
+ *
+ * Buffers, columns and descriptors are the caller's; nothing is allocated here and nothing kept
+ * between calls, save constants that are made once under pthread_once. Every function may run in
+ * many threads at once. Pointers to bytes need no alignment, columns that of int64_t, and a pointer
+ * may be null only where its length is 0 or where it says so. Buffers of one call must not overlap
+ * unless it says so. Lengths are below 2^62. Functions that call the operating system answer a
+ * count, or -errno. Each has a twin in diskimage/reference, named as here less "di_".
+ */
+#ifndef DISKIMAGE_KERNELS_H
+#define DISKIMAGE_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- scan.c ---- */
+
+/* The first position at or after `start` (0..size) whose byte is not zero; `size` where none is. */
+int64_t di_first_nonzero(const uint8_t *data, int64_t size, int64_t start);
+/* One byte a block, the last of which may be short: 1 where all of it is zero. block > 0. */
+void di_zero_blocks(const uint8_t *data, int64_t size, int64_t block, uint8_t *flags);
+/* One byte a block: 1 where `a` and `b` differ. They may overlap. block > 0. */
+void di_differing_blocks(const uint8_t *a, const uint8_t *b, int64_t size, int64_t block,
+                         uint8_t *flags);
+
+/* ---- copying.c ---- */
+
+/* Bytes copied, fewer than `length` only where the source ends. Ranges of one file must not overlap. */
+int64_t di_copy_range(int src, int64_t at, int dst, int64_t to, int64_t length);
+/* 1 where the blocks are now shared, 0 where they cannot be. */
+int64_t di_clone_range(int src, int64_t at, int dst, int64_t to, int64_t length);
+/* Bytes copied of `rows` ranges in turn; stops where the source ends. room > 0. */
+int64_t di_copy_runs(int src, const int64_t *at, const int64_t *length, const int64_t *to,
+                     int64_t rows, int dst, uint8_t *buffer, int64_t room);
+/* Bytes read into `buffer`, row behind row; stops where the source ends or a row has no room. */
+int64_t di_read_runs(int src, const int64_t *at, const int64_t *length, int64_t rows,
+                     uint8_t *buffer, int64_t room);
+/* 1 where [at, at + length) is now a hole, 0 where that cannot be. */
+int64_t di_punch(int fd, int64_t at, int64_t length);
+/* 1 where [at, at + length) now reads as zeros and has space, 0 where that cannot be. */
+int64_t di_zero_range(int fd, int64_t at, int64_t length);
+
+/* ---- crc.c, ecc.c, frames.c: frames of 2352 bytes, `pitch` apart, without their first `base` ---- */
+
+uint32_t di_edc(const uint8_t *data, int64_t size, uint32_t value);
+/* Writes P and Q parity. mode is 1 or 2. */
+void di_ecc(uint8_t *frame, int32_t mode);
+/* Bytes changed, or -1 and the frame as it was. */
+int32_t di_repair(uint8_t *frame, int32_t mode);
+/* Frames done; `fault` is that of the next. `frames` ends with the last frame's bytes 0..2351 or its
+ * pitch, whichever is less; `out` has 2048 bytes a frame. flags: 1 sync, 2 header, 4 EDC, 8 form. */
+int64_t di_cook(const uint8_t *frames, int64_t count, int64_t pitch, int64_t base, int32_t mode,
+                int32_t flags, uint8_t *out, int32_t *fault);
+/* The same from descriptor to descriptor; room >= pitch + 2048. */
+int64_t di_cook_file(int src, int64_t at, int64_t pitch, int64_t base, int32_t mode, int64_t count,
+                     int dst, int64_t to, int32_t flags, uint8_t *buffer, int64_t room,
+                     int32_t *fault);
+/* One byte a frame: 1 sync, 2 mode, 4 subheader, 8 EDC, 16 P, 32 Q, 64 form 2. */
+void di_check(const uint8_t *frames, int64_t count, int64_t pitch, int64_t base, int32_t mode,
+              uint8_t *status);
+/* Builds `count` frames around 2048 bytes each; `subheader` has four bytes. */
+void di_make(const uint8_t *user, int64_t count, int32_t mode, int64_t lba,
+             const uint8_t *subheader, uint8_t *out);
+/* In place, `count` frames of 2352 bytes. */
+void di_scramble(uint8_t *frames, int64_t count);
+/* `size` bytes into `out`: `take` at `skip` of every `pitch` of `src`. */
+void di_gather(const uint8_t *src, int64_t pitch, int64_t skip, int64_t take, uint8_t *out,
+               int64_t size);
+/* `size` bytes of `src` to `take` bytes at `skip` of every `pitch` of `out`. */
+void di_scatter(const uint8_t *src, int64_t size, int64_t pitch, int64_t skip, int64_t take,
+                uint8_t *out);
+/* size is even; `out` may be `data`. */
+void di_swap16(const uint8_t *data, int64_t size, uint8_t *out);
+
+/* ---- digests.c, md5.c, sha256.c: algorithm 0 is MD5, 1 SHA-256 ---- */
+
+/* The digest of each block behind that of the one before; path -1 is the selected one. block > 0. */
+void di_digest_blocks(int32_t algorithm, int32_t path, const uint8_t *data, int64_t size,
+                      int64_t block, uint8_t *out);
+int32_t di_digest_paths(int32_t algorithm);
+const char *di_digest_path_name(int32_t algorithm, int32_t path);
+/* 2 selected, 1 available, 0 the processor lacks it, -1 failed its self-test. */
+int32_t di_digest_path_state(int32_t algorithm, int32_t path);
+
+/* ---- columns.c ---- */
+
+/* Columns of runs; `stored` and `skip` may be null. With take > 0, DATA is records. */
+typedef struct {
+    int64_t *start;
+    int64_t *length;
+    int64_t *at;
+    uint8_t *kind;
+    int64_t *stored;
+    int64_t *skip;
+    int64_t rows;
+    int64_t take;
+    int64_t pitch;
+} di_columns;
+
+/* The first row that breaks a rule and in `broken` which, or -1 and 0. Values may be anything. */
+int64_t di_guard(const di_columns *runs, int64_t first, int64_t stop, int64_t size,
+                 int32_t *broken);
+/* Rows left, in place, after joining neighbours. */
+int64_t di_coalesce(const di_columns *runs);
+void di_shift(int64_t *values, int64_t rows, int64_t by);
+/* Adds to totals[kind] and sets seen[kind], 256 of each. */
+void di_count_by_kind(const int64_t *length, const uint8_t *kind, int64_t rows, int64_t *totals,
+                      uint8_t *seen);
+
+/* ---- tables.c ---- */
+
+typedef struct {
+    uint64_t mask;
+    uint64_t value;
+    int32_t kind;
+} di_match;
+
+/* As `Rule` in diskimage/reference/tables.py; coded is one bit or 0. */
+typedef struct {
+    int32_t width;
+    int32_t big_endian;
+    int32_t matches;
+    int32_t shift;
+    int32_t coded_split;
+    di_match match[4];
+    uint64_t mask;
+    int64_t scale;
+    int64_t base;
+    int64_t align;
+    uint64_t reserved;
+    uint64_t coded;
+    int64_t clip;
+} di_rule;
+
+/* Fills `runs` (rows: its room; stored present) and counts[0] rows, counts[1] entries taken. Answers
+ * what is wrong with the next entry: 1 reserved, 2 align, 3 range, 4 subclusters, 0 nothing. */
+int32_t di_table_runs(const di_rule *rule, const uint8_t *table, int64_t entries,
+                      int64_t first_block, int64_t block, int64_t size, const di_columns *runs,
+                      int64_t *counts);
+
+/* ---- crc.c ---- */
+
+uint32_t di_crc32c(const uint8_t *data, int64_t size, uint32_t value);
+
+/* ---- dispatch.c ---- */
+
+/* The implementations of EDC, ECC, scans and CRC-32C, numbered from 0; names null past the last. */
+const char *di_path_name(int32_t path);
+/* As di_digest_path_state. */
+int32_t di_path_state(int32_t path);
+
+#endif
