@@ -194,29 +194,31 @@ class FileGate:
         if not _inside(real, folder):
             raise self._refused(name, role, "it is a link that leaves its directory")
         try:
-            return _open_below(os.path.realpath(folder), os.path.relpath(real, os.path.realpath(folder)),
-                               os.path.join(os.path.dirname(self.source_name), plain))  # fmt: skip
+            root = os.path.realpath(folder)
+            shown = os.path.join(os.path.dirname(self.source_name), plain)
+            return _open_below(root, os.path.relpath(real, root), shown)
         except UnsupportedError as error:
             raise self._refused(name, role, f"it {error.message}") from None
         except MissingError:
-            raise MissingError(f"its {role} {name!r} does not exist", file=self.source_name,
-                               remedy="put the file in place, or correct the name") from None  # fmt: skip
+            remedy = "put the file in place, or correct the name"
+            message = f"its {role} {name!r} does not exist"
+            raise MissingError(message, file=self.source_name, remedy=remedy) from None
 
-    def _keep(
-        self, source: Source, name: str, role: str, format: str | None = None
-    ) -> Source:
+    def _keep(self, source: Source, name: str, role: str, format: str | None = None) -> Source:
         self.ledger.references.append(Reference(name, role, format, opened=True))
         self.ledger.sources.append(source)
         return source
 
     def _refused(self, name: str, role: str, remedy: str) -> RefusedReferenceError:
         return RefusedReferenceError(
-            f"names {name!r} as its {role}, which is not allowed", file=self.source_name, remedy=remedy
+            f"names {name!r} as its {role}, which is not allowed",
+            file=self.source_name,
+            remedy=remedy,
         )
 
 
 def _judged(name: str, file: str) -> str:
-    """`name` with `/` as its only separator and no leading `./`; what cannot be a name is refused."""
+    """`name` with `/` as its only separator and no leading `./`; a bad one is refused."""
     if not name or any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in name):
         raise UnsafeNameError(f"names {name!r}, which is no file name", file=file,
                               remedy="correct the name in the image")  # fmt: skip
@@ -230,8 +232,9 @@ def _judged(name: str, file: str) -> str:
     if ".." in parts:
         refused = "a path that climbs"
     if refused or not parts:
-        raise RefusedReferenceError(f"names {name!r}, {refused or 'no file'}", file=file,
-                                    remedy="pass a mapping of the name to the file you mean")  # fmt: skip
+        remedy = "pass a mapping of the name to the file you mean"
+        message = f"names {name!r}, {refused or 'no file'}"
+        raise RefusedReferenceError(message, file=file, remedy=remedy)
     return "/".join(parts)
 
 

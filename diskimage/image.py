@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Literal, Self, TypeAlias
 
 from diskimage import registry
 from diskimage.engine.cache import ChunkCache
@@ -36,8 +36,8 @@ class _Nothing:
     block = 2048
     info: Mapping[str, object] = {}
 
-    def runs(self, start: int = 0, stop: int | None = None) -> Iterator[Runs]:
-        """None at all."""
+    def runs(self, start: int = 0, stop: int | None = None) -> Iterator[Runs]:  # noqa: ARG002
+        """None at all, whatever the range."""
         return iter(())
 
 
@@ -49,11 +49,13 @@ class Image:
     """
 
     def __init__(
-        self, source: Source, rules: Format, opened: Device | Disc, ledger: Ledger, policy: FramePolicy
-    ) -> None:
+        self, source: Source, rules: Format, opened: Device | Disc, ledger: Ledger,
+        policy: FramePolicy, limits: Limits = LIMITS,
+    ) -> None:  # fmt: skip
         self._source, self._rules, self._ledger = source, rules, ledger
         self.disc = opened if isinstance(opened, Disc) else None
         self._given = opened
+        self.limits = limits
         self._reader = Reader(policy, ChunkCache())
         if isinstance(opened, Disc):
             if opened.data is None:
@@ -117,9 +119,9 @@ class Image:
         """Every second file the image names, opened or not."""
         return tuple(self._ledger.references)
 
-    def warn(self, kind: str, message: str) -> None:
+    def warn(self, kind: str, message: str, at: int | None = None) -> None:
         """Note something odd about the image."""
-        self._ledger.warnings.append(Finding(kind, escape(message)))
+        self._ledger.warnings.append(Finding(kind, escape(message), at))
 
     def read(self, start: int, length: int) -> bytes:
         """`length` guest bytes from `start`; fewer only at the end."""
@@ -155,13 +157,11 @@ class Image:
             raise UnsupportedError("no file system we read is in it", file=self.name)
         return found
 
-    limits: Limits = LIMITS
-
     def close(self) -> None:
         """Close every file; twice is harmless."""
         self._ledger.close()
 
-    def __enter__(self) -> Image:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -246,9 +246,7 @@ def _opened(
     if note is not None:
         gate.warn("suffix", note)
     opened = rules.open(source, gate)
-    image = Image(source, rules, opened, ledger, policy or FramePolicy())
-    image.limits = limits
-    return image
+    return Image(source, rules, opened, ledger, policy or FramePolicy(), limits)
 
 
 def chosen(source: Source, format: str | None) -> tuple[Format, str | None]:
@@ -296,5 +294,3 @@ def _of_url(url: str) -> Source:
         return FileObjectSource(fsspec.open(url, "rb").open(), url)
     except (OSError, ValueError) as error:
         raise MissingError(f"cannot be opened: {error}", file=url) from error
-
-

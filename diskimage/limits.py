@@ -1,4 +1,4 @@
-"""Every bound, one a line, with its reason. A caller raises one with `replace(LIMITS, name=value)`."""
+"""Every bound, one a line, with its reason; a caller raises one with `replace(LIMITS, name=n)`."""
 
 from __future__ import annotations
 

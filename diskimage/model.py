@@ -1,7 +1,7 @@
 """The nouns: where bytes are (Extent, Runs, Source), who answers (Device, Disc), what is to be done
 (Step, Plan), where it lands (Sink), and what a format is. Values and protocols; no behaviour.
 
-`start`, `stop` are guest bytes; `at`, `to` host bytes; `stored` a host length; `lba` a frame number.
+`start`, `stop`: guest bytes; `at`, `to`: host bytes; `stored`: a host length; `lba`: a frame.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from diskimage.limits import LIMITS, Limits
+from diskimage.limits import Limits
 
 
 class Kind(IntEnum):
@@ -72,10 +72,11 @@ class Codec(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """The shape of a stored frame: `size` bytes of which `user` at `user_at` are what files see.
+    """The shape of a stored frame: `size` bytes, of which `user` at `user_at` are what files see.
 
-    `missing` is how many leading bytes of the full 2352-byte frame are not stored (16 in a 2336-byte
-    frame); `check` which rules the stored frame can be held against. ECMA-130 clause 14, CD-ROM XA.
+    `missing` is how many leading bytes of the full 2352-byte frame are not stored (16 in a
+    2336-byte frame); `check` which rules the stored frame can be held against (ECMA-130 clause 14,
+    CD-ROM XA).
     """
 
     name: str
@@ -110,7 +111,7 @@ class Extent(NamedTuple):
     length: int
     kind: Kind
     source: Source | None = None
-    at: int = 0  # DATA: of the byte `start`, or with records of the first taken byte of the first record
+    at: int = 0  # DATA: of `start`; with records, of the first taken byte of its record
     stored: int = 0  # CODED: bytes stored in the source
     skip: int = 0  # bytes of the first chunk's plain text, or of the first record, before `start`
     records: Records | None = None
@@ -127,9 +128,9 @@ class Extent(NamedTuple):
 class Runs:
     """Extents in columns: at most 4,096 rows that share source, codec and record shape.
 
-    `start`, `length`, `at`, `stored`, `skip` are array('q'), `kind` is array('B') with HOLE for a zero
-    that takes no space. With a codec, the plain text of one chunk is `chunk` bytes. `stored` and
-    `skip` are empty where no row is CODED and no row is cut inside a record.
+    `start`, `length`, `at`, `stored`, `skip` are array('q'), `kind` is array('B') with HOLE for a
+    zero that takes no space. With a codec, the plain text of one chunk is `chunk` bytes. `stored`
+    and `skip` are empty where no row is CODED and no row is cut inside a record.
     """
 
     start: array[int]
@@ -183,7 +184,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One track. `lba` is index 1, `length` the frames from there to the next track's first index."""
+    """One track: `lba` is index 1, `length` the frames up to the next track's first index."""
 
     number: int
     session: int
@@ -243,8 +244,8 @@ class Pack:
     """Cut the concatenation of `extents` into chunks, drop the zero ones, append the rest at `to`.
 
     Each kept chunk is stored as the smallest codec's result, or plain where none is smaller; plain
-    ones are aligned to `align`, coded ones to `align_coded`. Stops before more than `room` bytes are
-    used. The last chunk is padded with zeros to `chunk`. The step's result is a `Packed`.
+    ones are aligned to `align`, coded ones to `align_coded`. Stops before more than `room` bytes
+    are used. The last chunk is padded with zeros to `chunk`. The step's result is a `Packed`.
     """
 
     extents: Iterable[Runs]
@@ -319,7 +320,7 @@ class Target(Protocol):
 
 
 class Sink(Protocol):
-    """Where a plan lands: the main output "" and others beside it; published whole or not at all."""
+    """Where a plan lands: the main output "" and others beside it; published whole or not."""
 
     def target(self, file: str = "") -> Target: ...
     def commit(self) -> None: ...
@@ -331,7 +332,7 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A warning or a problem: a stable `kind`, where (host byte or LBA as the message says), and what."""
+    """A warning or a problem: a stable `kind`, what, and where (host byte, or LBA of a frame)."""
 
     kind: str
     message: str
@@ -448,11 +449,3 @@ class Format:
     create: Creator | None = None
     check: Callable[[Source, Gate], Iterator[Finding]] | None = None
     options: tuple[Option, ...] = ()
-
-
-__all__ = [
-    "HOLE", "LIMITS", "Ability", "Barrier", "Bid", "Codec", "Copy", "Device", "Disc", "Extent",
-    "Finding", "Format", "Gate", "Kind", "Limits", "Look", "Loss", "Mode", "Option", "Pack", "Packed",
-    "Piece", "Plan", "Put", "Records", "Reference", "Runs", "Session", "Sink", "Size", "Source",
-    "Step", "Target", "Track",
-]  # fmt: skip

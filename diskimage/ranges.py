@@ -90,10 +90,7 @@ class Ranges:
         i = j = 0
         inside = False
         while i < len(a) or j < len(b):
-            if j == len(b) or (i < len(a) and a[i] <= b[j]):
-                at = a[i]
-            else:
-                at = b[j]
+            at = a[i] if j == len(b) or (i < len(a) and a[i] <= b[j]) else b[j]
             i += i < len(a) and a[i] == at
             j += j < len(b) and b[j] == at
             if bool(keep(i % 2 == 1, j % 2 == 1)) != inside:
@@ -115,4 +112,3 @@ class Ranges:
         if j % 2:
             inner.append(stop)
         return Ranges._of_edges(inner)
-

@@ -1,7 +1,7 @@
 """The list of formats, and how a file is told to be one of them.
 
-Every signature here is looked for in bytes already read (DESIGN section 7: the first 100 KiB, the last 64 KiB);
-a format's module is imported only when one matches. Raw is never guessed from unknown content.
+Every signature here is looked for in bytes already read: the first 100 KiB and the last 64 KiB.
+A format's module is imported only when one matches. Raw is never guessed from unknown content.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ SYNC = b"\0" + b"\xff" * 10 + b"\0"
 
 ENTRIES = (
     Entry("cue", "diskimage.formats.cue", suffixes=(".cue",)),
-    Entry("iso", "diskimage.formats.iso", ((32769, b"CD001"), (0, SYNC)), (".iso",), (".bin", ".img", ".raw", ".toast")),
+    Entry("iso", "diskimage.formats.iso", ((32769, b"CD001"), (0, SYNC)), (".iso",),
+          (".bin", ".img", ".raw", ".toast")),
     Entry("qcow2", "diskimage.formats.qcow2", ((0, b"QFI\xfb"),), (".qcow2", ".qcow")),
     Entry("vdi", "diskimage.formats.vdi", ((0x40, b"\x7f\x10\xda\xbe"),), (".vdi",)),
     Entry("raw", "diskimage.formats.raw", suffixes=(
@@ -108,7 +109,7 @@ GUESTS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A format that claims the file, how sure it is, and why; `entry` is None for what we only know."""
+    """A format that claims the file, how sure it is, and why; without `entry`, one we only know."""
 
     name: str
     score: int
@@ -224,7 +225,7 @@ def _fat_boot(head: bytes) -> bool:
 
 
 def detect(seen: Look, file: str) -> Candidate:
-    """The one format that `seen` is. Raises UnknownFormatError, AmbiguousError, UnsupportedError."""
+    """The one format that `seen` is. UnknownFormatError, AmbiguousError, UnsupportedError."""
     found = candidates(seen)
     sure = [c for c in found if c.score >= CERTAIN]
     if len({c.name for c in sure}) > 1 or _guest_owns_the_end(sure, seen):

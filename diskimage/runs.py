@@ -16,7 +16,7 @@ from diskimage.model import HOLE, Codec, Device, Extent, Kind, Records, Runs, So
 
 
 def pack(extents: Iterable[Extent], chunk: int = 0) -> Iterator[Runs]:
-    """`extents`, joined where they could be one, as columns; `chunk` is what a CODED one decodes to."""
+    """`extents`, neighbours joined, as columns; a CODED one decodes to `chunk` bytes."""
     block: _Block | None = None
     for extent in joined(extents):
         if block is None or not block.takes(extent):

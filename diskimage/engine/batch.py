@@ -13,7 +13,7 @@ from diskimage.limits import MIB
 
 T = TypeVar("T")
 
-WINDOW = 1 * MIB  # guest bytes of one task: 64 KiB ones cost 27 % (measured), larger ones only memory
+WINDOW = 1 * MIB  # guest bytes of one task: 64 KiB ones cost 27 %, larger ones memory
 
 
 def default_threads() -> int:
@@ -28,8 +28,8 @@ def ordered(
 ) -> Iterator[T]:
     """`work(*task)` for each of `tasks`, in order, at most `2 * threads` under way.
 
-    One thread means none: the caller's own. After an error nothing new is begun, what is under way
-    is waited for, and the error raised.
+    One thread means none: the caller's own. After an error nothing new is begun, what is under
+    way is waited for, and the error raised.
     """
     if threads <= 1:
         for task in tasks:
@@ -50,7 +50,7 @@ def ordered(
 
 
 class Buffers:
-    """Buffers of one size, used again: making and clearing a fresh one costs more than reading it."""
+    """Buffers of one size, used again: clearing a fresh one costs as much as a read."""
 
     def __init__(self, size: int = WINDOW) -> None:
         self.size = size

@@ -16,7 +16,7 @@ GRAIN = 512  # differences are told by sectors
 
 
 def differing(a: Device, b: Device, work: Work, most: int = 1 << 20) -> Ranges:
-    """The sectors in which `a` and `b` differ, up to the smaller one's end; at most `most` ranges."""
+    """The sectors in which `a` and `b` differ, up to the smaller's end; about `most` ranges."""
     size = min(a.size, b.size)
     if size == 0:
         return Ranges()

@@ -37,7 +37,9 @@ class Work:
     buffers: Buffers = field(default_factory=Buffers)
 
 
-def copy(blocks: Iterable[Runs], to: int, target: Target, sums: tuple[Sum, ...], work: Work) -> None:
+def copy(
+    blocks: Iterable[Runs], to: int, target: Target, sums: tuple[Sum, ...], work: Work
+) -> None:
     """Write the guest bytes of `blocks` so that the first lands at `to` of `target`."""
     stream = iter(blocks)
     first = next(stream, None)
@@ -115,15 +117,16 @@ def _stored_rows(runs: Runs, base: int, target: Target) -> Runs:
         for row, kind in enumerate(runs.kind):
             if kind != Kind.DATA:
                 target.zero(runs.start[row] - base, runs.length[row])
-    columns = (array("q", [column[row] for row in keep]) for column in (runs.start, runs.length, runs.at))
-    start, length, at = columns
-    kind = array("B", bytes(len(keep)))
-    return Runs(start, length, at, kind, array("q"), array("q"), runs.source)
+    columns = (runs.start, runs.length, runs.at)
+    starts, lengths, ats = (array("q", [column[row] for row in keep]) for column in columns)
+    kinds = array("B", bytes(len(keep)))
+    return Runs(starts, lengths, ats, kinds, array("q"), array("q"), runs.source)
 
 
 def _frames(runs: Runs, base: int, target: Target, work: Work) -> bool:
     records = runs.records
-    assert records is not None and runs.source is not None
+    assert records is not None
+    assert runs.source is not None
     mode = records.mode
     if mode is None or mode.check == "none" or records.take != 2048:
         return False

@@ -1,4 +1,4 @@
-"""Whole-stream digests fed from the pass that reads, each in a thread of its own; block manifests."""
+"""Whole-stream digests, fed from the pass that reads, each in a thread of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import zlib
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, Self
 
 from diskimage.errors import UnsupportedError, UsageError
 from diskimage.limits import MIB
@@ -37,17 +37,22 @@ class Crc32:
         return f"{self._value:08x}"
 
 
-_WHEELS = {"blake3": ("blake3", "blake3"), "xxh64": ("xxhash", "xxh64"), "xxh128": ("xxhash", "xxh128")}
+_WHEELS = {  # of the extra `hash`: name, module and maker
+    "blake3": ("blake3", "blake3"),
+    "xxh64": ("xxhash", "xxh64"),
+    "xxh128": ("xxhash", "xxh128"),
+}
 
 
 def names() -> list[str]:
     """Every digest that can be asked for, those of the extra `hash` included."""
-    return sorted({n for n in hashlib.algorithms_guaranteed if "shake" not in n} | {"crc32", *_WHEELS})
+    ours = {"crc32", *_WHEELS}
+    return sorted({n for n in hashlib.algorithms_guaranteed if "shake" not in n} | ours)
 
 
 def new(name: str) -> Sum:
-    """A running digest. Raises UsageError for an unknown name, UnsupportedError without its wheel."""
-    plain = name.lower().replace("-", "") if name.lower().startswith("sha-") else name.lower()
+    """A running digest. UsageError for an unknown name, UnsupportedError without its wheel."""
+    plain = name.lower().replace("sha-", "sha")
     if plain == "crc32":
         return Crc32()
     if plain in _WHEELS:
@@ -56,7 +61,8 @@ def new(name: str) -> Sum:
             maker = getattr(__import__(module), attribute)
         except ImportError:
             raise UnsupportedError(
-                f"the digest {plain} needs the extra `hash`", remedy="pip install py-diskimage[hash]"
+                f"the digest {plain} needs the extra `hash`",
+                remedy="pip install py-diskimage[hash]",
             ) from None
         made: Sum = maker()
         return made
@@ -109,7 +115,7 @@ class Feeder:
             free.append(data)
         return free
 
-    def __enter__(self) -> Feeder:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -70,7 +70,7 @@ def _gather_whole(
     done = 0
     while done < count:
         verdict = _cook(memoryview(raw)[done * pitch :], pitch, mode, out[done * 2048 :], policy)
-        done += verdict.count
+        done += verdict.done
         if verdict.fault == kernel.Fault.NONE:
             break
         lba = records.lba + (at + done * pitch - records.origin) // pitch
@@ -83,7 +83,9 @@ def _gather_whole(
 def _cook(
     raw: memoryview, pitch: int, mode: Mode, out: memoryview, policy: FramePolicy
 ) -> kernel.Verdict:
-    return kernel.cook(raw, pitch, mode.missing, _KERNEL_MODE[mode.check], out, _flags(policy, mode))
+    return kernel.cook(
+        raw, pitch, mode.missing, _KERNEL_MODE[mode.check], out, _flags(policy, mode)
+    )
 
 
 def _flags(policy: FramePolicy, mode: Mode) -> int:
@@ -101,7 +103,9 @@ def transfer(
     `scratch` is what the kernel may use: it stays in the processor's cache.
     """
     mode, pitch = records.mode, records.pitch
-    assert mode is not None and source.fd is not None and target.fd is not None
+    assert mode is not None
+    assert source.fd is not None
+    assert target.fd is not None
     done = 0
     while done < count:
         verdict = kernel.cook_file(
@@ -110,7 +114,7 @@ def transfer(
             _flags(policy, mode),
             scratch,
         )  # fmt: skip
-        done += verdict.count
+        done += verdict.done
         if verdict.fault == kernel.Fault.NONE:
             return
         one = memoryview(bytearray(2048))  # the frame at fault, settled the slow way
@@ -154,7 +158,9 @@ def _repair(frame: memoryview, mode: Mode) -> bool:
     return True
 
 
-def _bad(fault: int, lba: int, at: int, source: Source, *, tried: bool) -> CorruptError | ChecksumError:
+def _bad(
+    fault: int, lba: int, at: int, source: Source, *, tried: bool
+) -> CorruptError | ChecksumError:
     if fault == kernel.Fault.EDC:
         remedy = "read the disc again" if tried else "try --repair, or read the disc again"
         return ChecksumError(

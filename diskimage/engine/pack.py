@@ -127,7 +127,7 @@ def _mixed(window: Window, step: Pack, work: Work) -> _Made:
         else:
             raise UsageError(
                 f"bytes {piece.start} to {piece.stop} are only in part in this layer",
-                remedy=f"write clusters no larger than the source's, or flatten the chain",
+                remedy="write clusters no larger than the source's, or flatten the chain",
             )
     return made
 

@@ -86,7 +86,7 @@ class Reader:
             first, stop, count = runs.at[rows[0]], 0, 0
             for row in rows:
                 at, end = runs.at[row], runs.at[row] + runs.stored[row]
-                if at < first or max(stop, end) - first > COVER and count:
+                if at < first or (count and max(stop, end) - first > COVER):
                     break
                 stop, count = max(stop, end), count + 1
             self._decode(runs, rows[:count], first, stop, buffer)

@@ -29,8 +29,8 @@ class Window:
 def windows(blocks: Iterable[Runs], size: int, grain: int = 1) -> Iterator[Window]:
     """`blocks` cut into windows of about `size` bytes; zeros of `size` or more stand alone.
 
-    Borders fall on multiples of `grain` from the first byte (except at the very end), and not inside
-    a CODED row unless `grain` forces it. `size` is a multiple of `grain`.
+    Borders fall on multiples of `grain` from the first byte (except at the very end), and not
+    inside a CODED row unless `grain` forces it. `size` is a multiple of `grain`.
     """
     cutter = _Cutter(size, grain)
     for runs in blocks:

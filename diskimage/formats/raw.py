@@ -1,7 +1,7 @@
 """Raw images: the file is the guest; also a set of parts, .001 .002 or .aa .ab, in order.
 
-Facts: libsmraw's naming rules (width fixed by the first name, gap-free), SEEK_HOLE for what takes no
-space. Not supported: sets whose suffix widens (.999 to .1000).
+Facts: libsmraw's naming rules (width fixed by the first name, gap-free), SEEK_HOLE for what takes
+no space. Not supported: sets whose suffix widens (.999 to .1000).
 """
 
 from __future__ import annotations
@@ -121,8 +121,7 @@ def open_raw(source: Source, gate: Gate) -> Device:
     """The file, and the parts of the set that its name begins."""
     name = source.name.replace("\\", "/").rpartition("/")[2]
     parts = [source]
-    for part in series(name, gate.siblings(), gate.limits.split_parts):
-        parts.append(gate.part(part))
+    parts += [gate.part(p) for p in series(name, gate.siblings(), gate.limits.split_parts)]
     if len(parts) > 2 and any(part.size != source.size for part in parts[:-1]):
         gate.warn("size", "the parts of the set differ in size; a part may be cut short")
     device = RawDevice(tuple(parts))
@@ -135,14 +134,14 @@ def losses(what: Device | Disc) -> list[Loss]:
     """A raw image holds every byte of a disk."""
     if isinstance(what, Disc):
         return [
-            Loss("audio" if track.mode.audio else "tracks", f"track {track.number} ({track.mode.name})")
+            Loss("audio" if track.mode.audio else "tracks", f"track {track.number}")
             for track in what.tracks
             if what.data is None or track.number != what.data.info.get("track")
         ]
     return []
 
 
-def create(what: Device | Disc, stem: str) -> Plan:
+def create(what: Device | Disc, stem: str) -> Plan:  # noqa: ARG001  # one file has no stem to use
     """Every byte in place, zeros as holes."""
     device = what.data if isinstance(what, Disc) else what
     if device is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 
 from diskimage.errors import DiskImageError, ExistsError, UsageError, from_os
 from diskimage.kernels import copying
@@ -125,10 +126,8 @@ class FileSink:
     def abort(self) -> None:
         """Remove every temporary file."""
         for target in self._targets.values():
-            try:
+            with suppress(DiskImageError):  # the error that led here is the one to tell
                 target.close()
-            except DiskImageError:
-                pass  # the file goes anyway; the error that led here is the one to tell
             if os.path.lexists(target.path):
                 os.unlink(target.path)
 

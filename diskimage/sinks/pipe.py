@@ -12,7 +12,7 @@ _ZEROS = memoryview(bytes(MIB))
 
 
 class PipeSink:
-    """A sink over a descriptor that cannot seek; writes from several threads wait for their turn."""
+    """A sink over a descriptor that cannot seek; writes of several threads wait for their turn."""
 
     fd: int | None = None
     fresh = False

@@ -135,4 +135,5 @@ def refuse_same(source: FileSource, path: str) -> None:
     except OSError:
         return
     if (found.st_dev, found.st_ino) == source.identity:
-        raise BusyError("source and target are the same file", file=path, remedy="name another target")
+        message = "source and target are the same file"
+        raise BusyError(message, file=path, remedy="name another target")
