@@ -436,7 +436,8 @@ class Format:
     `open(source, gate, **options)` gives a Device or a Disc. `losses(what, **options)` lists what a
     created image would not hold; `create(what, stem, **options)` is the plan that writes `what` (a
     Device or Disc) to an output whose main file has that stem. `check(source, gate)` and
-    `measure(what, **options)` are optional.
+    `measure(what, **options)` are optional. Where `needs_source`, `create` computes over the guest
+    bytes of a device and is given them as `source=` (a Source); a disc needs none.
     """
 
     name: str
@@ -449,3 +450,4 @@ class Format:
     create: Creator | None = None
     check: Callable[[Source, Gate], Iterator[Finding]] | None = None
     options: tuple[Option, ...] = ()
+    needs_source: bool = False

@@ -7,6 +7,7 @@ open (several FILEs, gaps under the previous FILE, REM SESSION, CD-TEXT fields).
 
 from __future__ import annotations
 
+from diskimage.formats.cue.create import OPTIONS, create, losses
 from diskimage.formats.cue.opening import open_cue, probe
 from diskimage.model import Format
 
@@ -14,7 +15,11 @@ FORMAT = Format(
     name="cue",
     title="CUE sheet with BIN files",
     suffixes=(".cue",),
-    can=frozenset({"read"}),
+    can=frozenset({"read", "create"}),
     probe=probe,
     open=open_cue,
+    losses=losses,
+    create=create,
+    options=OPTIONS,
+    needs_source=True,
 )

@@ -69,9 +69,7 @@ def lay_out(
     return list(_addressed(tracks, modes, segments))
 
 
-def _segments(
-    tracks: Sequence[Entry], file: Opened, number: int, sheet: str
-) -> Iterator[Segment]:
+def _segments(tracks: Sequence[Entry], file: Opened, number: int, sheet: str) -> Iterator[Segment]:
     """The segments of one file, in order. The last one runs to its end, and may be negative."""
     marks = [(i, ix) for i, entry in enumerate(tracks) for ix in entry.indexes if ix.file == number]
     at, done = file.at, 0
@@ -186,12 +184,19 @@ def _pregap(entry: Entry, parts: Iterable[Segment]) -> int:
 
 
 def _next_session(entry: Entry, parts: Sequence[Segment], lba: int, session: int) -> int:
-    """Where a new session's first track begins: after lead-out, lead-in, and what of the pregap of
-    150 frames its track does not have itself."""
+    """Where a new session's first track begins."""
     if parts and parts[0].jump is not None:
         return lba + parts[0].jump - entry.pregap
-    between = LEAD_OUT[0 if session == 1 else 1] + LEAD_IN
-    return lba + between + PREGAP - min(PREGAP, _pregap(entry, parts))
+    return between_sessions(lba, session, _pregap(entry, parts))
+
+
+def between_sessions(leadout: int, session: int, pregap: int) -> int:
+    """Where the track after `session` begins, which has `pregap` frames before its index 1.
+
+    MMC: 1:30 of lead-out after the first session and 0:30 after others, 1:00 of lead-in, then at
+    least 2 seconds of pregap.
+    """
+    return leadout + LEAD_OUT[session > 1] + LEAD_IN + PREGAP - min(PREGAP, pregap)
 
 
 def _lay(entry: Entry, mode: Mode, parts: Sequence[Segment], lba: int) -> Lay:

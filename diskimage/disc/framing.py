@@ -1,0 +1,32 @@
+"""A plain image of 2048-byte sectors as a disc of one data track."""
+
+from __future__ import annotations
+
+from diskimage.disc.modes import MODE1_2048, MODE1_2352, MODE2_2352, USER
+from diskimage.disc.tracks import Lay, assemble
+from diskimage.errors import UnsupportedError, UsageError
+from diskimage.model import Disc, Piece, Source
+from diskimage.sources.uncook import Uncook
+
+FRAMES = {"mode1": MODE1_2352, "mode2": MODE2_2352, "2048": MODE1_2048}
+
+
+def framed(source: Source, frames: str = "mode1") -> Disc:
+    """The disc whose only track holds `source` from LBA 0.
+
+    `frames`: "mode1" and "mode2" (Form 1) make whole frames on reading, "2048" keeps the sectors.
+    Raises UsageError for another word, UnsupportedError where the size is no multiple of 2048.
+    """
+    mode = FRAMES.get(frames)
+    if mode is None:
+        raise UsageError(f"frames={frames!r}", remedy=f"one of {', '.join(FRAMES)}")
+    if source.size % USER or not source.size:
+        raise UnsupportedError(
+            f"{source.size} bytes are not whole sectors of 2048 bytes",
+            file=source.name,
+            remedy="a disc holds whole sectors; pad the image first",
+        )
+    made: Source = source if mode.size == USER else Uncook(source, 2 if frames == "mode2" else 1)
+    piece = Piece(0, source.size // USER, made, 0, mode, mode.size)
+    lay = Lay(1, 1, mode, (piece,), ((1, 0),))
+    return assemble([lay], file=source.name, info={"variant": mode.name})

@@ -1,0 +1,206 @@
+"""A disc as a sheet and its BIN files: all tracks in one, or one a track as Redump names them.
+
+What is stored is stored, what is made up stays PREGAP and POSTGAP; so merging and splitting keep
+every byte, and one undoes the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from diskimage.disc.address import time
+from diskimage.disc.framing import FRAMES, framed
+from diskimage.disc.modes import USER
+from diskimage.disc.tracks import stored_frames
+from diskimage.errors import UsageError
+from diskimage.formats.cue.layout import between_sessions
+from diskimage.formats.cue.sheet import FLAGS, HIGH_DENSITY, TEXTS
+from diskimage.layers.records import Placed
+from diskimage.model import (
+    Copy,
+    Device,
+    Disc,
+    Extent,
+    Kind,
+    Loss,
+    Option,
+    Plan,
+    Put,
+    Size,
+    Source,
+    Track,
+)
+
+OPTIONS = (
+    Option("layout", "single, tracks", "one BIN for all tracks, or one for each"),
+    Option("frames", ", ".join(FRAMES), "how a plain image is framed"),
+)
+_LAYOUTS = ("single", "tracks")
+_OURS = ("REM SESSION ", "REM LEAD-OUT ", "REM LEAD-IN ", "REM PREGAP ")
+_AREAS = ("REM SINGLE-DENSITY AREA", "REM HIGH-DENSITY AREA")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The stored frames [start, stop) of a track, and where they go: frame `to` of `file`."""
+
+    track: Track
+    start: int
+    stop: int
+    file: str
+    to: int
+
+    @property
+    def frames(self) -> int:
+        """How many they are."""
+        return self.stop - self.start
+
+
+def losses(what: Device | Disc, **_options: object) -> list[Loss]:
+    """What a sheet cannot say: a gap between sessions other than the standard's."""
+    if not isinstance(what, Disc):
+        return []
+    return [
+        Loss("gaps", f"the gap before session {number} is not the standard's", content=False)
+        for number in _odd_gaps(what)
+    ]
+
+
+def _odd_gaps(disc: Disc) -> Iterator[int]:
+    tracks = {track.number: track for track in disc.tracks}
+    for before, session in zip(disc.sessions, disc.sessions[1:], strict=False):
+        first = tracks[session.tracks[0]]
+        start = first.lba - first.pregap
+        if start != between_sessions(before.leadout, before.number, first.pregap):
+            yield session.number
+
+
+def create(
+    what: Device | Disc,
+    stem: str,
+    *,
+    source: Source | None = None,
+    layout: str = "single",
+    frames: str = "mode1",
+) -> Plan:
+    """A sheet as the main file and its BINs beside it.
+
+    `what` is a disc, or a device whose bytes `source` gives, which becomes one data track of
+    `frames`. Raises UsageError for options and names that a sheet cannot hold, UnsupportedError
+    for a device that is no multiple of 2048 bytes.
+    """
+    if layout not in _LAYOUTS:
+        raise UsageError(f"layout={layout!r}", remedy=f"one of {', '.join(_LAYOUTS)}")
+    if '"' in stem:
+        raise UsageError(
+            "a sheet cannot name a file with a quotation mark in it", remedy="choose another name"
+        )
+    if not isinstance(what, Disc):
+        assert source is not None
+        what = framed(source, frames)
+    parts = _parts(what.tracks, stem, layout)
+    at: dict[str, int] = {}
+    for part in parts:
+        to = at.get(part.file, 0)
+        device = stored_frames(part.track, part.start, part.stop)
+        at[part.file] = to + device.size
+        yield Size(at[part.file], file=part.file)
+        yield Copy(device.runs(), to, file=part.file)
+    packs = f"{stem}.cdt" if what.cdtext is not None else None
+    if what.cdtext is not None and packs is not None:
+        yield Size(what.cdtext.size, file=packs)
+        yield Copy(_all_of(what.cdtext).runs(), 0, file=packs)
+    text = "".join(f"{line}\r\n" for line in _sheet(what, parts, packs)).encode()
+    yield Size(len(text))
+    yield Put(0, text)
+
+
+def _all_of(source: Source) -> Device:
+    return Placed([Extent(0, source.size, Kind.DATA, source)], USER)
+
+
+def _parts(tracks: Sequence[Track], stem: str, layout: str) -> list[Part]:
+    """The stored frames of each track. A name with no number is that of the only file."""
+    width, done, parts = len(str(tracks[-1].number)), 0, []
+    for track in tracks:
+        one = layout == "single" or len(tracks) == 1
+        file = f"{stem}.bin" if one else f"{stem} (Track {track.number:0{width}}).bin"
+        start, stop = _stored(track)
+        to = done if layout == "single" else 0
+        parts.append(Part(track, start, stop, file, to))
+        done = to + stop - start
+    return parts
+
+
+def _stored(track: Track) -> tuple[int, int]:
+    """The frames of a track that go into a file: all but a made-up pregap and postgap."""
+    start, stop = track.lba - track.pregap, track.lba + track.length
+    if track.pieces[0].source is None:
+        start = min(track.lba, start + track.pieces[0].frames)
+    return start, stop
+
+
+def _sheet(disc: Disc, parts: Sequence[Part], packs: str | None) -> Iterator[str]:
+    """The lines of the sheet."""
+    remarks = disc.info.get("remarks", ())
+    for remark in remarks if isinstance(remarks, list | tuple) else ():
+        if not str(remark).upper().startswith((*_OURS, *_AREAS)):
+            yield str(remark)
+    if disc.catalog:
+        yield f"CATALOG {disc.catalog}"
+    if packs is not None:
+        yield f"CDTEXTFILE {_quoted(packs)}"
+    yield from _texts(disc.text, "")
+    file, session = "", disc.tracks[0].session
+    for part in parts:
+        track = part.track
+        if track.session != session:
+            session = track.session
+            yield f"REM SESSION {session:02}"
+        yield from _area(disc, part)
+        if part.file != file:
+            file = part.file
+            yield f"FILE {_quoted(file)} BINARY"
+        yield from _track(part)
+
+
+def _area(disc: Disc, part: Part) -> Iterator[str]:
+    """GD-ROM: which density the tracks from here on have."""
+    if disc.medium != "GD":
+        return
+    before = [track for track in disc.tracks if track.number < part.track.number]
+    high = part.track.lba >= HIGH_DENSITY
+    if not before or (high and before[-1].lba < HIGH_DENSITY):
+        yield _AREAS[high]
+
+
+def _track(part: Part) -> Iterator[str]:
+    track = part.track
+    yield f"  TRACK {track.number:02} {track.mode.name}"
+    yield from _texts(track.text, "    ")
+    if track.flags:
+        yield f"    FLAGS {' '.join(flag for flag in FLAGS if flag in track.flags)}"
+    if track.isrc:
+        yield f"    ISRC {track.isrc}"
+    absent = part.start - (track.lba - track.pregap)
+    if absent:
+        yield f"    PREGAP {time(absent)}"
+    if part.start < track.lba:
+        yield f"    INDEX 00 {time(part.to)}"
+    for number, lba in track.indexes:
+        if number:
+            yield f"    INDEX {number:02} {time(part.to + lba - part.start)}"
+    if track.postgap:
+        yield f"    POSTGAP {time(track.postgap)}"
+
+
+def _texts(text: Mapping[str, str], indent: str) -> Iterator[str]:
+    for word in TEXTS:
+        if word in text:
+            yield f"{indent}{word} {_quoted(text[word])}"
+
+
+def _quoted(text: str) -> str:
+    """In quotation marks; the grammar has no way to write one inside, nor a line break."""
+    return '"' + "".join(max(c, " ") for c in text).replace('"', "'") + '"'
