@@ -255,7 +255,6 @@ class Pack:
     align: int = 1
     align_coded: int = 1
     room: int | None = None
-    dedupe: bool = False
     sums: tuple[Any, ...] = ()
     file: str = ""
 
