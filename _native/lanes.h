@@ -12,6 +12,8 @@
 #define AVX2 DI_TARGET("avx2")
 #define AVX512 DI_TARGET("avx512f,avx512bw,avx512dq,avx512vl")
 
+enum { AHEAD = 1024 };
+
 typedef uint32_t v8 __attribute__((vector_size(32)));
 typedef uint32_t v16 __attribute__((vector_size(64)));
 
@@ -46,8 +48,11 @@ AVX2 DI_INLINE void load8(const uint8_t *const *data, int64_t at, __m256i *w)
 AVX512 DI_INLINE void load16(const uint8_t *const *data, int64_t at, __m512i *w)
 {
     __m512i r[16], s[16];
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < 16; i++) {
         r[i] = _mm512_loadu_si512(data[i] + at);
+        /* more streams than the hardware follows; past the end it does nothing */
+        _mm_prefetch((const char *)((uintptr_t)data[i] + (uintptr_t)at + AHEAD), _MM_HINT_T1);
+    }
     for (int i = 0; i < 16; i += 2) {
         s[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
         s[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);

@@ -25,9 +25,16 @@ static const uint32_t K[64] = {
 #define H(x, y, z) ((x) ^ (y) ^ (z))
 #define I(x, y, z) ((y) ^ ((x) | ~(z)))
 
-#define STEP(f, a, b, c, d, word, shift) \
-    a += f(b, c, d) + w[word] + K[k++];  \
-    a = (a << (shift) | a >> (32 - (shift))) + b;
+/* N groups of lanes in turn hide the latency of a step. b is the word made last, so what does not
+ * wait for it is added first. */
+#define STEP(f, a, b, c, d, word, shift)                          \
+    for (int n = 0; n < N; n++) {                                 \
+        a[n] += w[n][word] + K[k];                                \
+        a[n] += f(b[n], c[n], d[n]);                              \
+    }                                                             \
+    for (int n = 0; n < N; n++)                                   \
+        a[n] = (a[n] << (shift) | a[n] >> (32 - (shift))) + b[n]; \
+    k++;
 #define FOUR(f, w0, w1, w2, w3, s0, s1, s2, s3) \
     STEP(f, a, b, c, d, w0, s0)                 \
     STEP(f, d, a, b, c, w1, s1)                 \
@@ -51,27 +58,29 @@ static const uint32_t K[64] = {
     FOUR(I, 8, 15, 6, 13, 6, 10, 15, 21)           \
     FOUR(I, 4, 11, 2, 9, 6, 10, 15, 21)
 
-/* A path over WORD, of `lanes` integers, whose LOAD gives a piece's sixteen words. */
-#define PATH(name, target, WORD, lanes, LOAD)                                                \
-    target void name(uint32_t *const *state, const uint8_t *const *data, int64_t count)      \
-    {                                                                                        \
-        WORD h[4];                                                                           \
-        for (int i = 0; i < 4; i++)                                                          \
-            for (int lane = 0; lane < (lanes); lane++)                                       \
-                ((uint32_t *)&h[i])[lane] = state[lane][i];                                  \
-        for (int64_t at = 0; at < count * 64; at += 64) {                                    \
-            WORD w[16], a = h[0], b = h[1], c = h[2], d = h[3];                              \
-            int k = 0;                                                                       \
-            LOAD;                                                                            \
-            STEPS                                                                            \
-            h[0] += a;                                                                       \
-            h[1] += b;                                                                       \
-            h[2] += c;                                                                       \
-            h[3] += d;                                                                       \
-        }                                                                                    \
-        for (int i = 0; i < 4; i++)                                                          \
-            for (int lane = 0; lane < (lanes); lane++)                                       \
-                state[lane][i] = ((uint32_t *)&h[i])[lane];                                  \
+/* A path over N groups of WORD, of `width` integers; LOAD gives the words of group n. */
+#define PATH(name, target, groups, WORD, width, LOAD)                                    \
+    target void name(uint32_t *const *state, const uint8_t *const *data, int64_t count)  \
+    {                                                                                    \
+        enum { N = groups };                                                             \
+        WORD h[4][N];                                                                    \
+        for (int i = 0; i < 4; i++)                                                      \
+            for (int lane = 0; lane < N * (width); lane++)                               \
+                ((uint32_t *)h[i])[lane] = state[lane][i];                               \
+        for (int64_t at = 0; at < count * 64; at += 64) {                                \
+            WORD w[N][16], a[N], b[N], c[N], d[N];                                       \
+            int k = 0;                                                                   \
+            for (int n = 0; n < N; n++) {                                                \
+                a[n] = h[0][n], b[n] = h[1][n], c[n] = h[2][n], d[n] = h[3][n];          \
+                LOAD;                                                                    \
+            }                                                                            \
+            STEPS                                                                        \
+            for (int n = 0; n < N; n++)                                                  \
+                h[0][n] += a[n], h[1][n] += b[n], h[2][n] += c[n], h[3][n] += d[n];      \
+        }                                                                                \
+        for (int i = 0; i < 4; i++)                                                      \
+            for (int lane = 0; lane < N * (width); lane++)                               \
+                state[lane][i] = ((uint32_t *)h[i])[lane];                               \
     }
 
 DI_INLINE void load1(const uint8_t *const *data, int64_t at, uint32_t *w)
@@ -82,11 +91,12 @@ DI_INLINE void load1(const uint8_t *const *data, int64_t at, uint32_t *w)
     }
 }
 
-PATH(di_md5_portable, , uint32_t, 1, load1(data, at, w))
+PATH(di_md5_portable, , 1, uint32_t, 1, load1(data + n, at, w[n]))
 
 #if DI_X86
 
-PATH(di_md5_avx2, AVX2, v8, 8, load8(data, at, (__m256i *)w))
+PATH(di_md5_avx2, AVX2, 1, v8, 8, load8(data + 8 * n, at, (__m256i *)w[n]))
+PATH(di_md5_avx2_16, AVX2, 2, v8, 8, load8(data + 8 * n, at, (__m256i *)w[n]))
 
 /* one instruction for any function of three words; its table is the function of F0, CC, AA */
 #undef F
@@ -98,6 +108,7 @@ PATH(di_md5_avx2, AVX2, v8, 8, load8(data, at, (__m256i *)w))
 #define H(x, y, z) THREE(x, y, z, 0x96)
 #define I(x, y, z) THREE(x, y, z, 0x39)
 
-PATH(di_md5_avx512, AVX512, v16, 16, load16(data, at, (__m512i *)w))
+PATH(di_md5_avx512, AVX512, 1, v16, 16, load16(data + 16 * n, at, (__m512i *)w[n]))
+PATH(di_md5_avx512_32, AVX512, 2, v16, 16, load16(data + 16 * n, at, (__m512i *)w[n]))
 
 #endif

@@ -89,7 +89,7 @@ typedef struct {
     di_lanes_path *compress;
 } di_digest_path;
 
-di_lanes_path di_md5_portable, di_md5_avx2, di_md5_avx512;
+di_lanes_path di_md5_portable, di_md5_avx2, di_md5_avx2_16, di_md5_avx512, di_md5_avx512_32;
 di_lanes_path di_sha256_portable, di_sha256_ni, di_sha256_avx2, di_sha256_avx512;
 
 #endif

@@ -29,9 +29,12 @@ static const uint32_t K[64] = {
 #define SIGMA0(x) XOR3(ROTATE(x, 7), ROTATE(x, 18), (x) >> 3)
 #define SIGMA1(x) XOR3(ROTATE(x, 17), ROTATE(x, 19), (x) >> 10)
 
-#define ROUND(a, b, c, d, e, f, g, h, i)                         \
-    h += SUM1(e) + CHOOSE(e, f, g) + K[t + (i)] + w[(i) & 15];   \
-    d += h;                                                      \
+/* e is the word made last, so what does not wait for it is added first */
+#define ROUND(a, b, c, d, e, f, g, h, i) \
+    h += K[t + (i)] + w[(i) & 15];       \
+    h += CHOOSE(e, f, g);                \
+    h += SUM1(e);                        \
+    d += h;                              \
     h += SUM0(a) + MAJORITY(a, b, c);
 #define NEXT(i)                                                           \
     w[i] += SIGMA0(w[((i) + 1) & 15]) + w[((i) + 9) & 15] +               \

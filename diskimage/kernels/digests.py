@@ -18,7 +18,7 @@ _STATES = {0: "cpu lacks it", 1: "available", 2: "selected", -1: "failed self-te
 def blocks(name: str, buffer: ReadableBuffer, block: int, *, path: str | None = None) -> bytes:
     """Give the digests of each `block` bytes, one after the other; the last block may be short.
 
-    `name` is md5, sha1 or sha256 (FIPS 180-4, RFC 1321). Best given 16 blocks or more. `path` names
+    `name` is md5, sha1 or sha256 (FIPS 180-4, RFC 1321). Best given 32 blocks. `path` names
     one of `paths()`, for tests. Raises ValueError.
     """
     need(block > 0, "a block has at least one byte")
