@@ -66,6 +66,13 @@ def lay_out(
     ]
     for part in segments:
         _inside(part, tracks[part.track], sheet)
+    for i, entry in enumerate(tracks):
+        if not any(p.track == i and p.index and p.index.number and p.frames for p in segments):
+            raise CorruptError(
+                f"line {entry.line}: track {entry.number} has no frames",
+                file=sheet,
+                remedy="mend its INDEX 01, or that of the next track",
+            )
     return list(_addressed(tracks, modes, segments))
 
 
