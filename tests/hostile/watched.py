@@ -15,13 +15,13 @@ import os
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-SYSTEM = (sys.base_prefix, "/usr", "/lib", "/dev", "/proc/self", "/sys", "/etc/localtime")
+OWN = (str(Path(__file__).parents[2]), sys.prefix, sys.base_prefix)
+SYSTEM = ("/usr", "/lib", "/dev", "/proc/self", "/sys", "/etc/localtime")
 
 
 def watch(log: Path, *allowed: str) -> None:
     """Write each name that is opened outside `allowed` to `log`, a line each."""
-    places = [Path(place).resolve() for place in (*allowed, ROOT, sys.prefix, *SYSTEM)]
+    places = [Path(place).resolve() for place in (*allowed, *OWN, *SYSTEM)]
     line = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:
@@ -41,9 +41,8 @@ def opened(image: str, references: str) -> int:
     """The library's own open(): its size and warnings, or its error, as the command prints them."""
     import diskimage
 
-    options = {"references": references} if references else {}
     try:
-        with diskimage.open(image, **options) as handle:
+        with diskimage.open(image, references=references or "parts") as handle:
             warnings = [str(warning) for warning in handle.warnings]
             print(json.dumps({"size": handle.size, "warnings": warnings}))
     except diskimage.DiskImageError as error:
