@@ -47,6 +47,21 @@ class Entry:
     coding: str | None = None
     fault: DiskImageError | None = None
 
+    def to_json(self) -> dict[str, object]:
+        """What is known of it; `mode` in octal digits, `mtime` in seconds since 1970."""
+        shown: dict[str, object] = {"path": self.path, "name": self.name, "kind": self.kind}
+        shown["size"] = self.size
+        for what in ("mtime", "uid", "gid", "target", "device", "coding"):
+            if (value := getattr(self, what)) is not None:
+                shown[what] = value
+        if self.mode is not None:
+            shown["mode"] = f"{self.mode:04o}"
+        if self.hidden:
+            shown["hidden"] = True
+        if self.fault is not None:
+            shown["fault"] = self.fault.kind
+        return shown
+
 
 class Reader(Protocol):
     """What a file system must answer; everything people call is written over it once."""
