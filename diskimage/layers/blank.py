@@ -13,10 +13,12 @@ class Blank:
 
     block = 512
 
-    def __init__(self, size: int, kind: int = HOLE) -> None:
+    def __init__(
+        self, size: int, kind: int = HOLE, info: Mapping[str, object] | None = None
+    ) -> None:
         self.size = size
         self._kind = kind
-        self.info: Mapping[str, object] = {}
+        self.info: Mapping[str, object] = info or {}
 
     def runs(self, start: int = 0, stop: int | None = None) -> Iterator[Runs]:
         """One row."""

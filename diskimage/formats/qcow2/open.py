@@ -1,0 +1,175 @@
+"""A qcow2 file as a device: what its L1 and L2 entries mean."""
+
+from __future__ import annotations
+
+from diskimage.codecs import deflate, zstd
+from diskimage.errors import ContentError, CorruptError
+from diskimage.formats.qcow2 import layout
+from diskimage.formats.qcow2.layout import COPIED, OFFSET, Header
+from diskimage.layers.blank import Blank
+from diskimage.layers.overlay import Overlay
+from diskimage.layers.table import Flat, Match, Nested, Pages, Rule, TableDevice
+from diskimage.model import HOLE, Bid, Codec, Device, Gate, Kind, Look, Source
+from diskimage.words import size_text
+
+
+def probe(look: Look) -> Bid | None:
+    """The magic, and a version; qcow version 1 is claimed so that it is refused by name."""
+    if look.head[:4] != layout.MAGIC:
+        return None
+    version = int.from_bytes(look.head[4:8], "big")
+    return Bid(95 if version in (2, 3) else 80, f"the magic QFI FB and version {version}")
+
+
+def open_qcow2(source: Source, gate: Gate) -> Device:
+    """The disk, over its backing where it has one and the gate opens it."""
+    header = layout.load(source, gate.limits)
+    shown = info(header, source, gate)
+    _warn(header, gate)
+    data = _data(header, source, gate)
+    if data is None:  # only the listing of references was asked for: no byte can be read
+        return Blank(header.size, Kind.ABSENT, shown)
+    layer = _layer(header, source, data, gate, shown)
+    if header.backing is not None:
+        backing = gate.parent(
+            header.backing, role="backing", format=header.text(layout.BACKING_FORMAT)
+        )
+        return layer if backing is None else Overlay(layer, backing)
+    return Overlay(layer, Blank(0)) if header.extended else layer
+
+
+def _data(header: Header, source: Source, gate: Gate) -> Source | None:
+    """Where guest bytes are: the file itself, or the data file that it names."""
+    if not header.incompatible & layout.DATA_FILE:
+        return source
+    name = header.text(layout.DATA_NAME)
+    if not name:
+        raise CorruptError(
+            "an external data file without a name",
+            file=source.name,
+            remedy="give the image the name of its data file again, with qemu-img amend",
+        )
+    return gate.source(name, role="data-file")
+
+
+def _layer(
+    header: Header, source: Source, data: Source, gate: Gate, shown: dict[str, object]
+) -> TableDevice:
+    outside = data is not source
+    codec: Codec | None = None
+    if not outside:
+        codec = zstd(window_log=gate.limits.window_log) if header.compression else deflate(12)
+    empty = HOLE if header.backing is None and not header.extended else Kind.ABSENT
+    return TableDevice(
+        size=header.size,
+        block=header.cluster,
+        data=data,
+        entries=entries(header, Pages(source, gate.limits.table_resident)),
+        rule=rule(header, empty, 0 if outside else source.size),
+        empty=empty,
+        codec=codec,
+        tables=source,
+        info=shown,
+    )
+
+
+def entries(header: Header, pages: Pages) -> Nested:
+    """Where the L2 entries of the active L1 table are."""
+    return Nested(
+        directory=Flat(pages, header.l1_at, header.tables, 8, "L1 table"),
+        per_table=header.per_table,
+        width=header.entry,
+        mask=OFFSET,
+        align=header.cluster,
+        reserved=layout.L1_RESERVED,
+        big_endian=True,
+        what="L2 table",
+    )
+
+
+def rule(header: Header, empty: int, clip: int) -> Rule:
+    """What an L2 entry means; `empty` is an unallocated cluster, `clip` the end of the file.
+
+    Without `clip` guest bytes are in an external data file: offset 0 is one there, if the copied
+    bit stands beside it, and no cluster is compressed.
+    """
+    zeros = (
+        Match(OFFSET | layout.ZERO, layout.ZERO, HOLE),
+        Match(layout.ZERO, layout.ZERO, Kind.ZERO),
+    )
+    unallocated = Match(OFFSET if clip else OFFSET | COPIED, 0, empty)
+    has_zeros = header.version >= 3 and not header.extended
+    return Rule(
+        width=header.entry,
+        big_endian=True,
+        matches=(*zeros, unallocated) if has_zeros else (unallocated,),
+        mask=OFFSET,
+        align=header.cluster,
+        reserved=layout.L2_RESERVED | (0 if has_zeros else layout.ZERO)
+        | (0 if clip else layout.COMPRESSED),
+        coded=layout.COMPRESSED if clip else 0,
+        coded_split=62 - (header.cluster_bits - 8),
+        clip=clip,
+    )  # fmt: skip
+
+
+def _warn(header: Header, gate: Gate) -> None:
+    if header.incompatible & layout.DIRTY:
+        gate.warn("dirty", "was not closed: its refcounts may be stale, its guest is as it says")
+    if header.incompatible & layout.CORRUPT:
+        gate.warn("corrupt", "is marked corrupt by the software that wrote it: run check")
+
+
+def info(header: Header, source: Source, gate: Gate) -> dict[str, object]:
+    """What `info` shows. Names of others are as stored: who prints them escapes them."""
+    cluster, compression = size_text(header.cluster), layout.COMPRESSIONS[header.compression]
+    shown: dict[str, object] = {
+        "variant": f"v{header.version}, {cluster} clusters, {compression}",
+        "version": header.version,
+        "cluster_size": header.cluster,
+        "compression": compression,
+        "backing": header.backing,
+        "backing_format": header.text(layout.BACKING_FORMAT),
+        "data_file": header.text(layout.DATA_NAME),
+        "extended_l2": header.extended,
+        "refcount_bits": 1 << header.refcount_order,
+        "features": _features(header),
+        "snapshots": [
+            {"id": row.id, "name": row.name, "seconds": row.seconds,
+             "disk_size": row.disk_size, "vm_state_size": row.state_size}
+            for row in layout.snapshots(header, source, gate.limits)
+        ],
+        "bitmaps": _bitmaps(header, source, gate),
+        "extensions": [
+            layout.EXTENSIONS.get(kind, f"{kind:#010x}") for kind, _ in header.extensions
+        ],
+    }  # fmt: skip
+    return shown
+
+
+def _features(header: Header) -> list[str]:
+    given = layout.feature_names(header)
+    known = (layout.INCOMPATIBLE, layout.COMPATIBLE, layout.AUTOCLEAR)
+    values = (header.incompatible, header.compatible, header.autoclear)
+    shown = []
+    for kind, (names, value) in enumerate(zip(known, values, strict=True)):
+        for bit in layout.bits(value):
+            ours = names[bit] if bit < len(names) else None
+            shown.append(ours or given.get((kind, bit), f"bit {bit}"))
+    return shown
+
+
+def _bitmaps(header: Header, source: Source, gate: Gate) -> list[dict[str, object]]:
+    """The dirty bitmaps; a directory that cannot be read is a warning, for the guest is sound."""
+    if not header.autoclear & layout.BITMAPS:
+        return []
+    try:
+        rows = list(layout.bitmaps(header, source, gate.limits))
+    except ContentError as error:
+        gate.warn("bitmaps", f"the bitmaps cannot be listed: {error.message}", error.at)
+        return []
+    return [
+        {"name": row.name, "granularity": row.granularity, "in_use": row.in_use,
+         "automatic": row.automatic}
+        for row in rows
+    ]  # fmt: skip
