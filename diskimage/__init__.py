@@ -1,1 +1,44 @@
-"""Every disk image is a block device."""
+"""Every disk image is a block device: open, map, hash, compare, convert, copy, check.
+
+Names load on first use: `import diskimage` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from diskimage import errors
+from diskimage.errors import DiskImageError
+
+if TYPE_CHECKING:
+    from diskimage.image import Image, open
+    from diskimage.jobs.convert import convert
+    from diskimage.jobs.hash import hash
+    from diskimage.jobs.info import info
+    from diskimage.limits import LIMITS, Limits
+    from diskimage.ranges import Ranges
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "Image": "image", "open": "image", "Limits": "limits", "LIMITS": "limits", "Ranges": "ranges",
+    "convert": "jobs.convert", "hash": "jobs.hash", "info": "jobs.info",
+}  # fmt: skip
+
+__all__ = [
+    "LIMITS", "DiskImageError", "Image", "Limits", "Ranges", "convert", "errors", "hash", "info", "open",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    """A public name, from the module that makes it."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'diskimage' has no attribute {name!r}")
+    value = getattr(import_module(f"diskimage.{_PLACES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

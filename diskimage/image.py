@@ -17,7 +17,7 @@ from diskimage.gate import FileGate, Ledger, Policy, checked_policy
 from diskimage.limits import LIMITS, Limits
 from diskimage.model import Device, Disc, Extent, Finding, Format, Reference, Runs, Source
 from diskimage.runs import extents
-from diskimage.sources.device import DeviceFileSource, is_device
+from diskimage.sources.device import DeviceFileSource, is_device, open_device
 from diskimage.sources.file import FileSource, open_file
 from diskimage.sources.fileobj import FileObjectSource
 from diskimage.sources.memory import MemorySource
@@ -83,6 +83,11 @@ class Image:
     def source(self) -> Source:
         """The file itself, as stored."""
         return self._source
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Every file it is read from, the image itself first."""
+        return tuple(self._ledger.sources)
 
     @property
     def content(self) -> Device | Disc:
@@ -278,8 +283,7 @@ def _of_path(path: str) -> Source:
     if "://" in path and not os.path.exists(path):
         return _of_url(path)
     if is_device(path):
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        return DeviceFileSource(fd, path)
+        return open_device(path)
     return open_file(path)
 
 

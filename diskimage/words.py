@@ -33,3 +33,13 @@ def size_text(size: int) -> str:
         if value < 1024 or unit == "EiB":
             break
     return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
+
+
+def parse_size(text: str) -> int:
+    """The bytes of "512", "64K", "1M", "2G", "3T", "1P" (binary; KiB, MiB... too). ValueError."""
+    digits = text.strip().upper().removesuffix("B").removesuffix("I")
+    power = "KMGTP".find(digits[-1:]) + 1 if digits[-1:] else 0
+    number = digits[:-1] if power else digits
+    if not (number.isascii() and number.isdecimal()):
+        raise ValueError(f"no size: {text!r}")
+    return int(number) << 10 * power

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from diskimage.kernels.extension import NATIVE, ffi, lib, need, readable, writable
 from diskimage.reference import digests as twin
-from diskimage.reference.digests import SIZES
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+SIZES = twin.SIZES
+"""Bytes of a digest, by name."""
 _ALGORITHMS = {"md5": 0, "sha256": 1}
 _STATES = {0: "cpu lacks it", 1: "available", 2: "selected", -1: "failed self-test"}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 
 from diskimage.errors import DiskImageError, ExistsError, UsageError, from_os
@@ -75,12 +76,20 @@ class FileSink:
     """The main output at `path` and others beside it.
 
     `overwrite=False` raises ExistsError before anything is written, and again at the end should the
-    name have been taken meanwhile. `durable=False` skips syncing.
+    name have been taken meanwhile. `durable=False` skips syncing. `guard` is asked of every final
+    path and raises where it must not be replaced: a file that the source is read from.
     """
 
-    def __init__(self, path: str, *, overwrite: bool = False, durable: bool = True) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        overwrite: bool = False,
+        durable: bool = True,
+        guard: Callable[[str], None] | None = None,
+    ) -> None:
         self._folder, self._main = os.path.split(os.fspath(path))
-        self._overwrite, self._durable = overwrite, durable
+        self._overwrite, self._durable, self._guard = overwrite, durable, guard
         self._targets: dict[str, FileTarget] = {}
         if not self._main:
             raise UsageError("a target needs a file name", file=path)
@@ -147,6 +156,8 @@ class FileSink:
 
     def _refuse_existing(self, name: str) -> None:
         final = os.path.join(self._folder, name)
+        if self._guard is not None:
+            self._guard(final)
         if not self._overwrite and os.path.lexists(final):
             raise _exists(final)
         if os.path.isdir(final):

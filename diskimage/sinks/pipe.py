@@ -20,7 +20,7 @@ class PipeSink:
     def __init__(self, fd: int, name: str = "-") -> None:
         self._out = fd
         self.name = name
-        self._at = 0
+        self._at = self._size = 0
         self._turn = Condition()
         self._failed = False
 
@@ -60,15 +60,16 @@ class PipeSink:
             to, length = to + len(piece), length - len(piece)
 
     def resize(self, size: int) -> None:
-        """Zeros up to `size`; less than was sent cannot be."""
-        if size > self._at:
-            self.zero(self._at, size - self._at)
+        """Zeros up to `size` at the end; less than was sent cannot be."""
+        self._size = size
 
     def sync(self) -> None:
         """A pipe has nothing to sync."""
 
     def commit(self) -> None:
-        """What was sent is sent."""
+        """What was sent is sent; zeros fill it up to its size."""
+        if self._size > self._at:
+            self.zero(self._at, self._size - self._at)
 
     def abort(self) -> None:
         """What was sent cannot be taken back; waiting writers are let go."""

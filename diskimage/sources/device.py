@@ -56,3 +56,16 @@ def is_device(path: str) -> bool:
         return stat.S_ISBLK(os.stat(path).st_mode)
     except OSError:
         return False
+
+
+def open_device(path: str) -> DeviceFileSource:
+    """The block device `path` for reading. Raises IoError."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise from_os(error, path) from error
+    try:
+        return DeviceFileSource(fd, path)
+    except BaseException:
+        os.close(fd)
+        raise

@@ -1,0 +1,58 @@
+"""Verbs that look and change nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from diskimage.cli import show
+from diskimage.cli.options import JSON, opening, opens
+from diskimage.words import escape
+
+if TYPE_CHECKING:
+    from diskimage.jobs.info import Info
+    from diskimage.model import Track
+
+
+@click.command()
+@click.argument("image")
+@opens
+@JSON
+def info(image: str, as_json: bool, **how: Any) -> None:
+    """Tell what IMAGE is, without reading its content."""
+    from diskimage.jobs.info import info as job
+
+    found = job(image, **opening(how))
+    if as_json:
+        show.document(found.to_json())
+        return
+    _sleeve(found)
+    show.warned(found.warnings)
+
+
+def _sleeve(found: Info) -> None:
+    print(escape(found.name))
+    known = {"variant", "sector_size"}
+    show.pairs(
+        [
+            ("format", f"{found.format}, {found.variant}" if found.variant else found.format),
+            ("size", show.bytes_text(found.size)),
+            ("sector", f"{found.sector_size} bytes"),
+            *((k.replace("_", " "), v) for k, v in found.info.items() if k not in known),
+            *((r.role, r.name if r.opened else f"{r.name} (not opened)") for r in found.references),
+        ]
+    )
+    if found.disc is not None:
+        head = ("track", "session", "mode", "LBA", "frames", "time", "title")
+        show.table(head, [_track(track) for track in found.tracks])
+
+
+def _track(track: Track) -> tuple[object, ...]:
+    from diskimage.disc.address import time
+
+    title = track.text.get("TITLE", "")
+    return (
+        track.number, track.session, track.mode.name, track.lba, track.length, time(track.length),
+        title,
+    )  # fmt: skip

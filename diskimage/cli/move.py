@@ -1,0 +1,83 @@
+"""Verbs that write."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from diskimage.cli import show
+from diskimage.cli.bar import progress as shown
+from diskimage.cli.options import (
+    JSON,
+    NO_FSYNC,
+    OVERWRITE,
+    PROGRESS,
+    SETTING,
+    SPARSE,
+    THREADS,
+    names,
+    opening,
+    opens,
+    settings,
+)
+from diskimage.words import escape
+
+if TYPE_CHECKING:
+    from diskimage.jobs.convert import Converted
+
+
+@click.command()
+@click.argument("source")
+@click.argument("target")
+@click.option("--to", metavar="FORMAT", help="The target's format, where its suffix tells none.")
+@SETTING
+@click.option("--lossy", multiple=True, metavar="NAME,...", help="What may be left out, by name.")
+@click.option("--extract", multiple=True, metavar="audio=wav", help="Write audio tracks beside it.")
+@click.option("--no-check", is_flag=True, help="Do not hold disc frames to their EDC.")
+@click.option("--repair", is_flag=True, help="Mend disc frames by their ECC, and say which.")
+@click.option("--dry-run", is_flag=True, help="Print losses and sizes; write nothing.")
+@SPARSE
+@OVERWRITE
+@NO_FSYNC
+@opens
+@THREADS
+@PROGRESS
+@JSON
+def convert(
+    source: str, target: str, to: str | None, settings_: tuple[str, ...], lossy: tuple[str, ...],
+    extract: tuple[str, ...], no_check: bool, repair: bool, dry_run: bool, sparse: bool,
+    overwrite: bool, no_fsync: bool, threads: int | None, progress: str, as_json: bool, **how: Any,
+) -> None:  # fmt: skip
+    """Write SOURCE as TARGET in another format, whole or not at all.
+
+    TARGET's suffix says the format, or --to does; "-" is the standard output. What the format
+    cannot hold is refused by name unless --lossy gives it up.
+    """
+    from diskimage.jobs.convert import convert as job
+
+    with shown(progress) as report:
+        done = job(
+            source, target, to=to, lossy=names(lossy),
+            extract={k: str(v) for k, v in settings(extract).items()}, check=not no_check,
+            repair=repair, dry_run=dry_run, sparse=sparse, overwrite=overwrite,
+            durable=not no_fsync, threads=threads, progress=report, options=settings(settings_),
+            **opening(how),
+        )  # fmt: skip
+    out = sys.stderr if target == "-" else sys.stdout
+    if as_json:
+        show.document(done.to_json(), out)
+        return
+    _print_report(done)
+
+
+def _print_report(done: Converted) -> None:
+    if done.target == "-":
+        return
+    verb = "would write" if done.dry_run else "wrote"
+    size = show.bytes_text(done.size)
+    print(f"{verb} {escape(done.target)}: {done.target_format}, {size}")
+    for file in done.files[:-1]:
+        print(f"  beside it: {escape(file)}")
+    show.warned(done.warnings)

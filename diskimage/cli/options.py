@@ -1,0 +1,102 @@
+"""Options that several verbs share, and the values they take."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from diskimage.errors import from_os
+from diskimage.words import parse_size
+
+if TYPE_CHECKING:
+    from diskimage.jobs.opening import Opening
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+ENVIRONMENT = "DISKIMAGE_PASSWORD"
+
+
+class SizeType(click.ParamType[int]):
+    """Bytes, with a binary suffix: 512, 64K, 1M, 2G, 3T, 1P."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Give the number of bytes."""
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_size(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no size: say 512, 64K, 1M, 2G", param, ctx)
+
+
+SIZE = SizeType()
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+PROGRESS = click.option(
+    "--progress", type=click.Choice(["auto", "json", "none"]), default="auto", show_default=True,
+    help="auto: a bar on a terminal; json: lines on the standard error.",
+)  # fmt: skip
+THREADS = click.option("--threads", type=click.IntRange(1), help="At most so many threads.")
+OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace a target that exists.")
+NO_FSYNC = click.option("--no-fsync", is_flag=True, help="Do not wait until the target is durable.")
+SPARSE = click.option("--sparse", is_flag=True, help="Look for zeros and leave them out.")
+SETTING = click.option(
+    "-o", "--option", "settings_", multiple=True, metavar="KEY=VALUE",
+    help="An option of the target's format; see: diskimage formats.",
+)  # fmt: skip
+
+_FORMAT = click.option("--format", metavar="NAME", help="The image's format; ends all guessing.")
+_REFERENCES = click.option(
+    "--references", metavar="none|parts|siblings|list|DIR",
+    help="Which other files the image may name: parts beside it (the default), parents beside it"
+    " too (siblings), or parents in DIR.",
+)  # fmt: skip
+_PASSWORD = click.option(
+    "--password-file", type=click.Path(), metavar="FILE",
+    help=f"Its first line is the password; {ENVIRONMENT} is looked at without it.",
+)  # fmt: skip
+
+
+def opens(command: Command) -> Command:
+    """The options of every verb that opens an image."""
+    for option in (_PASSWORD, _REFERENCES, _FORMAT):
+        command = option(command)
+    return command
+
+
+def opening(values: dict[str, Any]) -> Opening:
+    """The keywords of `open` from the options of `opens`."""
+    how: Opening = {"format": values["format"], "password": _password(values["password_file"])}
+    if values["references"] is not None:
+        how["references"] = values["references"]
+    return how
+
+
+def _password(file: str | None) -> str | None:
+    if file is None:
+        return os.environ.get(ENVIRONMENT)
+    try:
+        with Path(file).open(encoding="utf-8") as lines:
+            return lines.readline().rstrip("\r\n")
+    except OSError as error:
+        raise from_os(error, file) from error
+
+
+def settings(pairs: Iterable[str]) -> dict[str, object]:
+    """KEY=VALUE pairs as keywords: dashes in a key are underscores, true and false booleans."""
+    found: dict[str, object] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise click.UsageError(f"{pair!r} is not KEY=VALUE")
+        found[key.replace("-", "_")] = {"true": True, "false": False}.get(value, value)
+    return found
+
+
+def names(values: Iterable[str]) -> tuple[str, ...]:
+    """Words given one by one or with commas between them."""
+    return tuple(word for value in values for word in value.split(",") if word)

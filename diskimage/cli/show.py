@@ -1,0 +1,77 @@
+"""What is printed: JSON documents, aligned lines, errors."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from diskimage.errors import DiskImageError
+from diskimage.words import escape, size_text
+
+if TYPE_CHECKING:
+    from diskimage.model import Finding
+
+
+def document(value: object, out: TextIO | None = None) -> None:
+    """Print one JSON document, on the standard output unless `out` is given."""
+    print(_json(value, indent=2), file=out)
+
+
+def failed(error: DiskImageError, as_json: bool) -> int:
+    """Print an error on the standard error; its exit code."""
+    if as_json:
+        told = {
+            "kind": error.kind, "message": escape(str(error)), "file": error.file, "at": error.at,
+            "remedy": error.remedy,
+        }  # fmt: skip
+        print(_json({"error": told}), file=sys.stderr)
+        return error.exit_code
+    where = "" if error.at is None else f" (at byte {error.at})"
+    print(f"error[{error.kind}]: {escape(str(error))}{where}", file=sys.stderr)
+    if error.remedy:
+        print(f"help: {escape(error.remedy)}", file=sys.stderr)
+    return error.exit_code
+
+
+def line(value: object) -> None:
+    """Print one JSON line on the standard error."""
+    print(_json(value), file=sys.stderr, flush=True)
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    # DEL is the one control character that JSON lets through
+    return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
+
+
+def pairs(rows: Iterable[tuple[str, object]]) -> None:
+    """Print names and values in two columns; empty values are left out."""
+    kept = [(name, escape(str(value))) for name, value in rows if value not in (None, "", (), [])]
+    width = max((len(name) for name, _ in kept), default=0)
+    for name, value in kept:
+        print(f"  {name:{width}}  {value}")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print aligned columns under their names; numbers to the right."""
+    body = [[escape(str(cell)) for cell in row] for row in rows]
+    numeric = [all(row[i].replace(".", "").isdecimal() for row in body) for i in range(len(head))]
+    widths = [max(len(row[i]) for row in [list(head), *body]) for i in range(len(head))]
+    for row in [list(head), *body]:
+        cells = [
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
+        ]
+        print(("  " + "  ".join(cells)).rstrip())
+
+
+def warned(findings: Iterable[Finding]) -> None:
+    """Print warnings on the standard error, a line each."""
+    for finding in findings:
+        print(f"warning[{finding.kind}]: {escape(finding.message)}", file=sys.stderr)
+
+
+def bytes_text(size: int) -> str:
+    """A size for people and exactly."""
+    return f"{size} bytes" if size < 1024 else f"{size_text(size)} ({size} bytes)"

@@ -1,0 +1,78 @@
+"""Verbs that answer with digests and differences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from diskimage.cli import show
+from diskimage.cli.bar import progress as shown
+from diskimage.cli.options import JSON, PROGRESS, SIZE, THREADS, names, opening, opens
+from diskimage.words import escape
+
+if TYPE_CHECKING:
+    from diskimage.jobs.hash import Hashed, Manifest
+
+
+@click.command("hash")
+@click.argument("image")
+@click.option("-a", "--algorithm", "algorithms", multiple=True, default=["sha256"],
+              show_default=True, metavar="NAME", help="A digest; several in one pass.")  # fmt: skip
+@click.option("--track", type=int, help="The frames of one track, as stored.")
+@click.option("--all-tracks", is_flag=True, help="The frames of each track, as stored.")
+@click.option("--block-size", type=SIZE, help="A digest for each block of so many bytes.")
+@opens
+@THREADS
+@PROGRESS
+@JSON
+def hash_(
+    image: str, algorithms: tuple[str, ...], track: int | None, all_tracks: bool,
+    block_size: int | None, threads: int | None, progress: str, as_json: bool, **how: Any,
+) -> None:  # fmt: skip
+    """Print digests of what IMAGE holds; runs of zeros are not read."""
+    from diskimage.jobs import hash as jobs
+
+    wanted = names(algorithms)
+    if sum((track is not None, all_tracks, block_size is not None)) > 1:
+        raise click.UsageError("--track, --all-tracks and --block-size exclude each other")
+    if block_size is not None and len(wanted) != 1:
+        raise click.UsageError("a block manifest has one algorithm")
+    with shown(progress) as report:
+        if block_size is not None:
+            manifest = jobs.manifest(
+                image, block_size, wanted[0], threads=threads, progress=report, **opening(how)
+            )
+            _print_manifest(manifest, as_json)
+        elif all_tracks:
+            tracks = jobs.hash_tracks(
+                image, wanted, threads=threads, progress=report, **opening(how)
+            )
+            _print_digests(tracks, image, as_json)
+        else:
+            one = jobs.hash(
+                image, wanted, track=track, threads=threads, progress=report, **opening(how)
+            )
+            _print_digests(one, image, as_json)
+
+
+def _print_digests(found: Hashed | list[Hashed], image: str, as_json: bool) -> None:
+    listed = found if isinstance(found, list) else [found]
+    if as_json:
+        documents = [one.to_json() for one in listed]
+        show.document(documents if isinstance(found, list) else documents[0])
+        return
+    for one in listed:
+        where = "" if one.track is None else f" track {one.track}"
+        for name, digest in one.digests.items():
+            print(f"{name}  {digest}  {escape(image)}{where}")
+    show.warned(listed[0].warnings if listed else ())
+
+
+def _print_manifest(found: Manifest, as_json: bool) -> None:
+    if as_json:
+        show.document(found.to_json())
+        return
+    for number, digest in enumerate(found.blocks):
+        print(f"{number * found.block_size}  {digest}")
+    show.warned(found.warnings)

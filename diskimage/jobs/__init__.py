@@ -1,0 +1,1 @@
+"""Verbs: one job a file, a function and its typed result."""

@@ -1,0 +1,214 @@
+"""One image into another format: losses by name, every frame checked, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from diskimage import registry
+from diskimage.disc import wave
+from diskimage.disc.modes import RAW
+from diskimage.engine.frames import FramePolicy
+from diskimage.engine.progress import Report
+from diskimage.engine.read import source as device_source
+from diskimage.engine.run import run
+from diskimage.errors import LossError, UnsupportedError, UsageError
+from diskimage.gate import Policy
+from diskimage.image import Image, What
+from diskimage.jobs.opening import opened, told, work
+from diskimage.jobs.publishing import refuse_sources, settled, sink_for
+from diskimage.layers.records import Placed
+from diskimage.limits import LIMITS, Limits
+from diskimage.model import (
+    Copy,
+    Device,
+    Disc,
+    Extent,
+    Finding,
+    Format,
+    Kind,
+    Loss,
+    Plan,
+    Put,
+    Records,
+    Size,
+    Track,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What a conversion did. `size` is of the guest, `written` of what really was written; `files`
+    are the published paths, the main one last; `dropped` what the target does not hold."""
+
+    source: str
+    source_format: str
+    target: str
+    target_format: str
+    size: int
+    written: int
+    files: tuple[str, ...]
+    dropped: tuple[Loss, ...]
+    warnings: tuple[Finding, ...]
+    seconds: float
+    dry_run: bool = False
+
+    def to_json(self) -> dict[str, object]:
+        """One document."""
+        return {
+            "source": self.source, "source_format": self.source_format, "target": self.target,
+            "target_format": self.target_format, "size": self.size, "written": self.written,
+            "files": list(self.files),
+            "dropped": [{"name": loss.name, "message": loss.message} for loss in self.dropped],
+            "seconds": round(self.seconds, 3), "dry_run": self.dry_run,
+            "warnings": told(self.warnings),
+        }  # fmt: skip
+
+
+def convert(
+    source: What | Image,
+    target: str | os.PathLike[str],
+    *,
+    to: str | None = None,
+    format: str | None = None,
+    lossy: Collection[str] = (),
+    extract: Mapping[str, str] | None = None,
+    check: bool = True,
+    repair: bool = False,
+    overwrite: bool = False,
+    durable: bool = True,
+    sparse: bool = False,
+    dry_run: bool = False,
+    threads: int | None = None,
+    references: Policy = "parts",
+    limits: Limits = LIMITS,
+    password: str | None = None,
+    progress: Report | None = None,
+    cancel: Event | None = None,
+    options: Mapping[str, object] | None = None,
+    **more: object,
+) -> Converted:
+    """Write `source` to `target` in the format `to`, or that of the target's suffix.
+
+    `lossy` names what may be left out, `extract={"audio": "wav"}` writes audio tracks beside the
+    target. `check` holds every frame against its EDC, `repair` mends wrong ones by ECC. `options`
+    and further keywords are the target format's. A target "-" is the standard output. Raises
+    LossError with everything that the target cannot hold, ExistsError, ChangedError where the
+    source changed meanwhile, and what opening raises; nothing is published then.
+    """
+    began, path = time.monotonic(), os.fspath(target)
+    options = {**(options or {}), **more}
+    rules = target_rules(path, to, options)
+    policy = FramePolicy(check=check, repair=repair, cut_form2="form2" in lossy)
+    with opened(
+        source, format=format, references=references, limits=limits, password=password
+    ) as image:
+        kept = _extracted(image, extract or {})
+        losses = weighed(image, rules, {*lossy, *kept}, options)
+        dropped = [loss for loss in losses if loss.name not in kept]
+        sink = sink_for(path, overwrite=overwrite, durable=durable, guard=refuse_sources(image))
+        made = work(progress, cancel, threads, policy)
+        made.sparse = sparse
+        if not dry_run:
+            plan = plan_of(image, rules, stem_of(path), options)
+            made.watch.begin("convert", image.size)
+            run(settled(_with_audio(plan, image, kept, stem_of(path)), image), sink, made)
+        warnings = (*image.warnings, *_lost(dropped), *_bounded(policy.findings, limits))
+        return Converted(
+            image.name, image.format, path, rules.name, image.size, made.watch.progress.written,
+            tuple(getattr(sink, "names", [path])), tuple(dropped), warnings,
+            time.monotonic() - began, dry_run,
+        )  # fmt: skip
+
+
+def target_rules(path: str, to: str | None, options: Mapping[str, object]) -> Format:
+    """The format to write. Raises UsageError where nothing tells it or an option is not its own."""
+    rules = registry.named(to) if to is not None else registry.of_suffix(path)
+    if rules is None:
+        raise UsageError("its suffix names no format", file=path, remedy="say it with --to FORMAT")
+    if rules.create is None:
+        raise UnsupportedError(f"the format {rules.name} is read, not created")
+    unknown = sorted(set(options) - {option.name for option in rules.options})
+    if unknown:
+        known = ", ".join(option.name for option in rules.options) or "none"
+        raise UsageError(f"{rules.name} has no option {unknown[0]}", remedy=f"its options: {known}")
+    return rules
+
+
+def plan_of(image: Image, rules: Format, stem: str, options: Mapping[str, object]) -> Plan:
+    """The plan that writes what `image` holds as `rules` say."""
+    assert rules.create is not None
+    if rules.needs_source:
+        options = {**options, "source": image.as_source()}
+    return rules.create(image.content, stem, **options)
+
+
+def stem_of(path: str) -> str:
+    """The name that files beside the target begin with."""
+    return Path(path).stem
+
+
+def weighed(
+    image: Image, rules: Format, given_up: Collection[str], options: Mapping[str, object]
+) -> list[Loss]:
+    """What the target cannot hold. LossError names all content that was not given up."""
+    losses = [] if rules.losses is None else rules.losses(image.content, **options)
+    refused = [loss for loss in losses if loss.content and loss.name not in given_up]
+    if refused:
+        names = list(dict.fromkeys(loss.name for loss in refused))
+        wav = " (or keep it with --extract audio=wav)" if "audio" in names else ""
+        raise LossError(
+            f"{rules.name} cannot hold: " + "; ".join(f"{r.message} [{r.name}]" for r in refused),
+            file=image.name,
+            remedy=f"give it up with --lossy {','.join(names)}{wav}",
+        )
+    return losses
+
+
+def _lost(dropped: list[Loss]) -> Iterator[Finding]:
+    for loss in dropped:
+        yield Finding("loss", f"not in the target: {loss.message} [{loss.name}]")
+
+
+def _bounded(findings: list[Finding], limits: Limits) -> Iterator[Finding]:
+    yield from findings[: limits.problems]
+    if len(findings) > limits.problems:
+        yield Finding("limit", f"and {len(findings) - limits.problems} more such frames")
+
+
+def _extracted(image: Image, extract: Mapping[str, str]) -> set[str]:
+    """The names of losses that are taken care of."""
+    for what, how in extract.items():
+        if (what, how) != ("audio", "wav"):
+            raise UsageError(f"{what}={how} cannot be extracted", remedy="say audio=wav")
+    if extract and image.disc is None:
+        raise UsageError(f"a {image.format} image has no audio", file=image.name)
+    return set(extract)
+
+
+def _with_audio(plan: Plan, image: Image, kept: Collection[str], stem: str) -> Plan:
+    """`plan`, then a WAVE file a track of audio where that is kept."""
+    yield from plan
+    if "audio" not in kept:
+        return
+    assert isinstance(image.content, Disc)
+    for track in image.content.tracks:
+        if track.mode.audio:
+            name = f"{stem} (Track {track.number:02}).wav"
+            yield Put(0, wave.header(track.length), file=name)
+            yield Copy(_samples(track).runs(), wave.HEADER, file=name)
+            yield Size(wave.HEADER + track.length * RAW, file=name)
+
+
+def _samples(track: Track) -> Device:
+    """The samples of an audio track: its frames without the subchannel that may follow each."""
+    assert track.main is not None
+    if track.mode.size == RAW:
+        return track.main
+    frames = device_source(track.main, f"track {track.number}")
+    shape = Records(RAW, track.mode.size)
+    return Placed([Extent(0, track.length * RAW, Kind.DATA, frames, records=shape)], RAW)

@@ -1,0 +1,178 @@
+"""Digests of an image's guest bytes, of its tracks, or of its blocks, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from threading import Event
+from typing import Unpack
+
+from diskimage.engine.copy import Work, digest
+from diskimage.engine.digest import new
+from diskimage.engine.guard import guarded
+from diskimage.engine.manifest import block_digests
+from diskimage.engine.progress import Report
+from diskimage.errors import UsageError
+from diskimage.image import Image, What
+from diskimage.jobs.opening import Opening, opened, told, work
+from diskimage.kernels import digests
+from diskimage.model import Device, Disc, Finding, Track
+
+DEFAULT = ("sha256",)
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """Digests by name of `size` bytes; `track` where they are of one track's frames as stored."""
+
+    size: int
+    digests: Mapping[str, str]
+    track: int | None = None
+    warnings: tuple[Finding, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """One document."""
+        document: dict[str, object] = {"size": self.size, "digests": dict(self.digests)}
+        if self.track is not None:
+            document = {"track": self.track} | document
+        return document | {"warnings": told(self.warnings)}
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The digest of each `block_size` bytes, in order; the last block may be short.
+
+    `packed` is all digests one after the other, `blocks` the same as hexadecimal digits.
+    """
+
+    size: int
+    algorithm: str
+    block_size: int
+    packed: bytes
+    warnings: tuple[Finding, ...] = ()
+
+    @property
+    def blocks(self) -> Iterator[str]:
+        """The digests as text."""
+        width = digests.SIZES[self.algorithm]
+        return (self.packed[at : at + width].hex() for at in range(0, len(self.packed), width))
+
+    def to_json(self) -> dict[str, object]:
+        """One document."""
+        return {
+            "size": self.size, "algorithm": self.algorithm, "block_size": self.block_size,
+            "blocks": list(self.blocks), "warnings": told(self.warnings),
+        }  # fmt: skip
+
+
+def hash(
+    image: What | Image,
+    names: Iterable[str] = DEFAULT,
+    *,
+    track: int | None = None,
+    progress: Report | None = None,
+    cancel: Event | None = None,
+    threads: int | None = None,
+    **how: Unpack[Opening],
+) -> Hashed:
+    """Digests of the guest bytes, or of one `track`'s frames as stored; zeros are not read.
+
+    Raises UsageError for a disc without data, or with several data tracks and none chosen.
+    """
+    with opened(image, **how) as found:
+        device = found.device if track is None else _main(_track(found, track))
+        if track is None:
+            demand_one_data_track(found)
+        return _digested(device, names, track, found, work(progress, cancel, threads))
+
+
+def hash_tracks(
+    image: What | Image,
+    names: Iterable[str] = DEFAULT,
+    *,
+    progress: Report | None = None,
+    cancel: Event | None = None,
+    threads: int | None = None,
+    **how: Unpack[Opening],
+) -> list[Hashed]:
+    """Digests of every track's frames as stored."""
+    names = tuple(names)
+    with opened(image, **how) as found:
+        made = work(progress, cancel, threads)
+        return [
+            _digested(_main(track), names, track.number, found, made)
+            for track in _disc(found).tracks
+        ]
+
+
+def manifest(
+    image: What | Image,
+    block_size: int,
+    algorithm: str = "sha256",
+    *,
+    progress: Report | None = None,
+    cancel: Event | None = None,
+    threads: int | None = None,
+    **how: Unpack[Opening],
+) -> Manifest:
+    """The digest of each `block_size` guest bytes: md5, sha1 or sha256."""
+    with opened(image, **how) as found:
+        demand_one_data_track(found)
+        made = work(progress, cancel, threads)
+        made.watch.begin("hash", found.size)
+        packed = block_digests(found.device, algorithm, block_size, made)
+        return Manifest(found.size, algorithm, block_size, packed, found.warnings)
+
+
+def _digested(
+    device: Device, names: Iterable[str], track: int | None, image: Image, made: Work
+) -> Hashed:
+    sums = {name: new(name) for name in names}
+    made.watch.begin("hash", device.size)
+    digest(guarded(device), tuple(sums.values()), made)
+    texts = {name: running.hexdigest() for name, running in sums.items()}
+    return Hashed(device.size, texts, track, image.warnings)
+
+
+def _disc(image: Image) -> Disc:
+    if image.disc is None:
+        raise UsageError(f"a {image.format} image has no tracks", file=image.name)
+    return image.disc
+
+
+def _track(image: Image, number: int) -> Track:
+    tracks = _disc(image).tracks
+    for track in tracks:
+        if track.number == number:
+            return track
+    raise UsageError(
+        f"no track {number}", file=image.name, remedy=f"one of: {_numbers(tracks)}"
+    )
+
+
+def _main(track: Track) -> Device:
+    assert track.main is not None
+    return track.main
+
+
+def demand_one_data_track(image: Image) -> None:
+    """UsageError where a disc's bytes could be those of no track, or of several."""
+    if image.disc is None:
+        return
+    data = [track for track in image.disc.tracks if not track.mode.audio]
+    if image.disc.data is None:
+        raise UsageError(
+            f"the disc has no data track to read, only {_numbers(image.disc.tracks)}",
+            file=image.name,
+            remedy="name one with --track, or take --all-tracks",
+        )
+    if len(data) > 1:
+        raise UsageError(
+            f"the disc has several data tracks: {_numbers(data)}",
+            file=image.name,
+            remedy="name one with --track, or take --all-tracks",
+        )
+
+
+def _numbers(tracks: Iterable[Track]) -> str:
+    return ", ".join(f"{track.number} ({track.mode.name})" for track in tracks)

@@ -1,0 +1,75 @@
+"""How every verb opens what it is given, and how results become JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Event
+from typing import TypedDict, Unpack
+
+from diskimage.engine.copy import Work
+from diskimage.engine.frames import FramePolicy
+from diskimage.engine.progress import Report, Watch
+from diskimage.engine.read import Reader
+from diskimage.errors import UsageError
+from diskimage.gate import Policy
+from diskimage.image import Image, What, open
+from diskimage.limits import Limits
+from diskimage.model import Finding
+
+
+class Opening(TypedDict, total=False):
+    """The keywords of `open` that every verb passes on."""
+
+    format: str | None
+    references: Policy
+    limits: Limits
+    password: str | None
+
+
+@contextmanager
+def opened(what: What | Image, **how: Unpack[Opening]) -> Iterator[Image]:
+    """`what` as an open image, closed at the end; an Image stays its caller's."""
+    if isinstance(what, Image):
+        if how.get("format") not in (None, what.format):
+            raise UsageError(f"{what.name} is open as {what.format}, not as {how['format']}")
+        yield what
+        return
+    with open(what, **how) as image:
+        yield image
+
+
+def work(
+    progress: Report | None = None,
+    cancel: Event | None = None,
+    threads: int | None = None,
+    policy: FramePolicy | None = None,
+) -> Work:
+    """How bytes are to be moved; `threads` None means as many as the process may use."""
+    made = Work(Reader(policy or FramePolicy()), Watch(progress, cancel))
+    if threads is not None:
+        if threads < 1:
+            raise UsageError(f"{threads} threads", remedy="at least one")
+        made.threads = threads
+    return made
+
+
+def plain(value: object) -> object:
+    """`value` in the types of JSON: bytes as hexadecimal digits, what is unknown as its text."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).hex()
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Iterable):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+def told(findings: Iterable[Finding]) -> list[dict[str, object]]:
+    """Findings for JSON: `kind`, `message`, and `at` where it is known."""
+    return [
+        {"kind": f.kind, "message": f.message} | ({} if f.at is None else {"at": f.at})
+        for f in findings
+    ]
