@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from diskimage import image
-from diskimage.model import Disc, Track
+from diskimage.model import Copy, Disc, Plan, Put, Size, Track
 from tests.makers import naive
+from tests.makers.executor import step
 
 
 def disc(path: Path) -> Disc:
@@ -33,3 +34,20 @@ def main(track: Track) -> bytes:
 def user(found: Disc) -> bytes:
     assert found.data is not None
     return naive.read(found.data)
+
+
+def outputs(plan: Plan) -> dict[str, bytes]:
+    """Every output of a plan, carried out with no engine; "" is the main one."""
+    files: dict[str, bytearray] = {}
+    for one in plan:
+        assert isinstance(one, Copy | Put | Size)
+        step(one, files.setdefault(one.file, bytearray()))
+    return {name: bytes(content) for name, content in files.items()}
+
+
+def publish(plan: Plan, folder: Path, name: str) -> Path:
+    """The outputs of a plan as files; the main one is `name`."""
+    folder.mkdir(exist_ok=True)
+    for file, content in outputs(plan).items():
+        (folder / (file or name)).write_bytes(content)
+    return folder / name

@@ -1,0 +1,183 @@
+"""Sheets of ours: merged and split without losing a byte, framed as the standard says."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from diskimage.errors import UnsupportedError, UsageError
+from diskimage.formats.cue import FORMAT
+from diskimage.formats.cue.create import create, losses
+from diskimage.layers.records import Placed
+from diskimage.model import Extent, Kind
+from diskimage.sources.memory import MemorySource
+from tests.makers import frames
+from tests.makers.cue import one, wave, write
+from tests.makers.iso import volume
+from tests.makers.opened import disc, main, outputs, publish, user
+
+RAW = 2352
+Peer = Callable[[str], str]
+
+DATA, PLAIN = frames.data(18)
+FIRST, SECOND = frames.audio(12, 4), frames.audio(9, 5)
+SPLIT = (
+    'REM GENRE "x"\r\nCATALOG 1234567890123\r\nTITLE "Disc"\r\n'
+    'FILE "game (Track 1).bin" BINARY\r\n'
+    "  TRACK 01 MODE1/2352\r\n    FLAGS DCP\r\n    INDEX 01 00:00:00\r\n"
+    'FILE "game (Track 2).bin" BINARY\r\n'
+    '  TRACK 02 AUDIO\r\n    TITLE "One"\r\n    ISRC ABCDE1234567\r\n'
+    "    INDEX 00 00:00:00\r\n    INDEX 01 00:00:03\r\n    INDEX 02 00:00:07\r\n"
+    'FILE "game (Track 3).bin" BINARY\r\n'
+    "  TRACK 03 AUDIO\r\n    PREGAP 00:02:00\r\n    INDEX 01 00:00:00\r\n    POSTGAP 00:00:10\r\n"
+)
+MERGED = (
+    'REM GENRE "x"\r\nCATALOG 1234567890123\r\nTITLE "Disc"\r\nFILE "game.bin" BINARY\r\n'
+    "  TRACK 01 MODE1/2352\r\n    FLAGS DCP\r\n    INDEX 01 00:00:00\r\n"
+    '  TRACK 02 AUDIO\r\n    TITLE "One"\r\n    ISRC ABCDE1234567\r\n'
+    "    INDEX 00 00:00:18\r\n    INDEX 01 00:00:21\r\n    INDEX 02 00:00:25\r\n"
+    "  TRACK 03 AUDIO\r\n    PREGAP 00:02:00\r\n    INDEX 01 00:00:30\r\n    POSTGAP 00:00:10\r\n"
+)
+
+
+def split(folder: Path) -> Path:
+    for number, content in enumerate((DATA, FIRST, SECOND), 1):
+        (folder / f"game (Track {number}).bin").write_bytes(content)
+    return write(folder, SPLIT, "game.cue")
+
+
+def test_merged_and_split_again_are_the_same_files(tmp_path: Path) -> None:
+    found = disc(split(tmp_path))
+    merged = outputs(create(found, "game"))
+    assert merged == {"": MERGED.encode(), "game.bin": DATA + FIRST + SECOND}
+    again = disc(publish(create(found, "game"), tmp_path / "merged", "game.cue"))
+    assert outputs(create(again, "game", layout="tracks")) == {
+        "": SPLIT.encode(),
+        "game (Track 1).bin": DATA,
+        "game (Track 2).bin": FIRST,
+        "game (Track 3).bin": SECOND,
+    }
+    assert [track.indexes for track in again.tracks] == [track.indexes for track in found.tracks]
+
+
+def test_gaps_under_the_previous_file_move_to_their_track(tmp_path: Path) -> None:
+    sheet = one("AUDIO") + (
+        '  TRACK 02 AUDIO\n    INDEX 00 00:00:09\nFILE "b.bin" BINARY\n    INDEX 01 00:00:00\n'
+    )
+    made = outputs(
+        create(disc(write(tmp_path, sheet, a_bin=FIRST, b_bin=SECOND)), "d", layout="tracks")
+    )
+    assert made["d (Track 1).bin"] == FIRST[: 9 * RAW]
+    assert made["d (Track 2).bin"] == FIRST[9 * RAW :] + SECOND
+    assert b"INDEX 00 00:00:00\r\n    INDEX 01 00:00:03" in made[""]
+
+
+def test_sessions_areas_and_packs_are_kept(tmp_path: Path) -> None:
+    sheet = (
+        "REM SINGLE-DENSITY AREA\n" + one("AUDIO") + "REM SESSION 02\n  TRACK 02 AUDIO\n"
+        "    INDEX 01 00:00:05\nREM HIGH-DENSITY AREA\n"
+        'CDTEXTFILE "a.cdt"\nFILE "b.bin" BINARY\n  TRACK 03 AUDIO\n    INDEX 01 00:00:00\n'
+    )
+    found = disc(write(tmp_path, sheet, a_bin=FIRST, b_bin=SECOND, a_cdt=b"\x80" * 18))
+    again = disc(publish(create(found, "game"), tmp_path / "made", "game.cue"))
+    assert (tmp_path / "made/game.cdt").read_bytes() == b"\x80" * 18
+    assert again.sessions == found.sessions
+    assert [track.lba for track in again.tracks] == [0, 11405, 45000]
+    assert again.medium == "GD"
+
+
+def test_a_gap_between_sessions_that_a_sheet_cannot_say_is_a_loss(tmp_path: Path) -> None:
+    sheet = one("AUDIO") + (
+        "REM LEAD-OUT 00:00:05\nREM SESSION 02\n  TRACK 02 AUDIO\n    INDEX 01 02:00:05\n"
+    )
+    found = disc(write(tmp_path, sheet, a_bin=FIRST))
+    assert [(loss.name, loss.content) for loss in losses(found)] == [("gaps", False)]
+    assert losses(disc(split(tmp_path))) == []
+
+
+def test_waves_become_bins(tmp_path: Path) -> None:
+    path = write(tmp_path, one("AUDIO", kind="WAVE"), a_bin=wave(FIRST[:-4]))
+    assert outputs(create(disc(path), "x"))["x.bin"] == FIRST[:-4] + bytes(4)
+
+
+def test_titles_of_other_formats_cannot_break_the_sheet(tmp_path: Path) -> None:
+    found = disc(write(tmp_path, one("AUDIO"), a_bin=FIRST))
+    found.text["TITLE"] = 'a "b"\r\nFILE c'  # type: ignore[index]  # the mapping is a dict here
+    assert b"TITLE \"a 'b'  FILE c\"\r\n" in outputs(create(found, "x"))[""]
+
+
+@pytest.mark.parametrize(
+    ("word", "mode", "make"),
+    [
+        ("mode1", "MODE1/2352", frames.mode1),
+        ("mode2", "MODE2/2352", frames.form1),
+        ("2048", "MODE1/2048", lambda data, _lba: data),
+    ],
+)
+def test_an_iso_is_framed_as_an_independent_maker_does(
+    tmp_path: Path, word: str, mode: str, make: Callable[[bytes, int], bytes]
+) -> None:
+    plain = volume(40)
+    source = MemorySource(plain)
+    device = Placed([Extent(0, len(plain), Kind.DATA, source)], 2048)
+    made = publish(create(device, "x", source=source, frames=word), tmp_path, "x.cue")
+    sectors = [plain[at : at + 2048] for at in range(0, len(plain), 2048)]
+    expected = b"".join(make(sector, lba) for lba, sector in enumerate(sectors))
+    assert (tmp_path / "x.bin").read_bytes() == expected
+    assert user(disc(made)) == plain
+    assert disc(made).tracks[0].mode.name == mode
+
+
+def test_requests_that_have_no_meaning_are_refused(tmp_path: Path) -> None:
+    found = disc(write(tmp_path, one("AUDIO"), a_bin=FIRST))
+    with pytest.raises(UsageError, match="layout"):
+        outputs(create(found, "x", layout="none"))
+    with pytest.raises(UsageError, match="quotation"):
+        outputs(create(found, 'x"y'))
+    odd = MemorySource(bytes(2049))
+    with pytest.raises(UnsupportedError, match="2049"):
+        outputs(create(Placed([], 1), "x", source=odd))
+    with pytest.raises(UsageError, match="frames"):
+        outputs(create(Placed([], 1), "x", source=odd, frames="what"))
+    assert FORMAT.needs_source
+
+
+# --- what peers make of it ------------------------------------------------------------------
+
+
+def test_bchunk_takes_our_merged_sheet_apart(tmp_path: Path, peer: Peer) -> None:
+    sheet = one("MODE1/2352") + "  TRACK 02 AUDIO\n    INDEX 01 00:00:18\n"
+    found = disc(write(tmp_path, sheet, a_bin=DATA + FIRST))
+    made = publish(create(found, "game"), tmp_path / "made", "game.cue")
+    command = [peer("bchunk"), "-r", str(made.with_suffix(".bin")), str(made), "out"]
+    subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
+    command.remove("-r")
+    subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
+    assert (tmp_path / "out01.iso").read_bytes() == PLAIN
+    assert (tmp_path / "out02.cdr").read_bytes() == main(found.tracks[1])
+
+
+def test_cd_info_sees_our_tracks(tmp_path: Path, peer: Peer) -> None:
+    sheet = one("MODE1/2352") + "  TRACK 02 AUDIO\n    INDEX 00 00:00:18\n    INDEX 01 00:00:21\n"
+    found = disc(write(tmp_path, sheet, a_bin=DATA + FIRST))
+    made = publish(create(found, "game"), tmp_path / "made", "game.cue")
+    command = [peer("cd-info"), "--no-header", "--cue-file", str(made)]
+    text = subprocess.run(command, check=False, capture_output=True, text=True).stdout
+    rows = [line.split() for line in text.splitlines() if line.strip().startswith(("1:", "2:"))]
+    assert [(row[2], row[3]) for row in rows] == [("000000", "data"), ("000021", "audio")]
+
+
+def test_a_framed_iso_cooked_by_bchunk_is_that_iso(tmp_path: Path, peer: Peer) -> None:
+
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/readme.txt").write_bytes(b"hello\n" * 1000)
+    iso = tmp_path / "a.iso"
+    subprocess.run([peer("genisoimage"), "-quiet", "-o", iso, "tree"], check=True, cwd=tmp_path)
+    source = MemorySource(iso.read_bytes())
+    made = publish(create(Placed([], 1), "b", source=source), tmp_path / "made", "b.cue")
+    command = [peer("bchunk"), str(made.with_suffix(".bin")), str(made), "out"]
+    subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
+    assert (tmp_path / "out01.iso").read_bytes() == iso.read_bytes()
