@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from diskimage.filesystems import iso9660
 from diskimage.filesystems.entries import Entry, Reader, Warn
 from diskimage.filesystems.filesystem import FileSystem
 from diskimage.filesystems.paths import ImagePath
 from diskimage.limits import LIMITS, Limits
-from diskimage.model import Source
+from diskimage.model import Finding, Source
 
-Opener: TypeAlias = Callable[[Source, Limits, Warn, int], Reader]
 
-# (is it there, open it), the preferred first; a later file system is one line here
-_KNOWN: tuple[tuple[Callable[[Source, int], bool], Opener], ...] = (
-    (iso9660.present, iso9660.open_tree),
-)
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A file system: is it there, open it, check it."""
+
+    present: Callable[[Source, int], bool]
+    open: Callable[[Source, Limits, Warn, int], Reader]
+    problems: Callable[[Source, Limits, int], Iterator[Finding]]
+
+
+# the preferred first; a later file system is one line here
+_KNOWN = (_Known(iso9660.present, iso9660.open_tree, iso9660.problems),)
 
 
 def detect(
@@ -30,10 +36,17 @@ def detect(
     that is there and whose beginning cannot be read.
     """
     told = _once(warn, limits.problems)
-    for present, opened in _KNOWN:
-        if present(source, base):
-            return FileSystem(opened(source, limits, told, base), limits, told)
+    for known in _KNOWN:
+        if known.present(source, base):
+            return FileSystem(known.open(source, limits, told, base), limits, told)
     return None
+
+
+def problems(source: Source, limits: Limits = LIMITS, *, base: int = 0) -> Iterator[Finding]:
+    """What is wrong with the file systems in `source`, as it is found; nothing where none is."""
+    for known in _KNOWN:
+        if known.present(source, base):
+            yield from known.problems(source, limits, base)
 
 
 def _once(warn: Warn | None, most: int) -> Warn:
@@ -48,4 +61,4 @@ def _once(warn: Warn | None, most: int) -> Warn:
     return told
 
 
-__all__ = ["Entry", "FileSystem", "ImagePath", "detect"]
+__all__ = ["Entry", "FileSystem", "ImagePath", "detect", "problems"]

@@ -60,38 +60,38 @@ class Tree:
         self.trees = trees
         self.tree = tree
         self._source = source
-        self._found = found
-        self._volume = _volume(found, "plain" if tree == "rock-ridge" else tree)
+        self.found = found
+        self.volume = _volume(found, "plain" if tree == "rock-ridge" else tree)
         self._limits = limits
         self._warn = warn
-        self._areas = susp.Areas(source, self._volume.block)
-        dot = _dot(source, self._volume).system if tree == "rock-ridge" else b""
-        self._skip = susp.skipped(dot, self._volume.xa)
+        self._areas = susp.Areas(source, self.volume.block)
+        dot = _dot(source, self.volume).system if tree == "rock-ridge" else b""
+        self._skip = susp.skipped(dot, self.volume.xa)
 
     @property
     def info(self) -> Mapping[str, object]:
         """Texts and dates (seconds since 1970) of the descriptor, and sizes."""
-        volume = self._volume
+        volume = self.volume
         sizes = {"block": volume.block, "blocks": volume.space}
         return {
             **volume.texts,
             **volume.dates,
             **sizes,
-            "bootable": self._found.catalog is not None,
+            "bootable": self.found.catalog is not None,
         }
 
     @property
     def root(self) -> Entry:
         """The entry of the root directory."""
-        return Entry("/", "", "dir", *self._extent(self._volume.root))
+        return Entry("/", "", "dir", *self._extent(self.volume.root))
 
-    def using(self, tree: str) -> Tree:
+    def using(self, tree: str, warn: Warn | None = None) -> Tree:
         """The same volume through another tree."""
-        return Tree(self._source, self._found, self.trees, tree, self._limits, self._warn)
+        return Tree(self._source, self.found, self.trees, tree, self._limits, warn or self._warn)
 
     def _extent(self, record: Record) -> tuple[int, tuple[tuple[int, int], ...]]:
         """Size and extents of what one record tells of."""
-        extents = ((record.block * self._volume.block, record.size),) if record.size else ()
+        extents = ((record.block * self.volume.block, record.size),) if record.size else ()
         return record.size, extents
 
     def children(self, directory: Entry) -> Iterator[Entry]:
@@ -196,7 +196,7 @@ class Tree:
 
     def _moved(self, entry: Entry, block: int) -> Entry:
         """A directory that was moved up because it lay too deep: its own record tells its size."""
-        at = block * self._volume.block
+        at = block * self.volume.block
         try:
             dot = next(records(self._source, at, SECTOR), None)
         except DiskImageError as error:
@@ -227,7 +227,7 @@ class Tree:
             return CorruptError(message, file=file, at=last.at)
         if any(record.interleaved for record in run):
             return UnsupportedError("an interleaved file", file=file, at=at)
-        if self._volume.volumes > 1 and run[0].volume != self._volume.volume:
+        if self.volume.volumes > 1 and run[0].volume != self.volume.volume:
             return MissingError(f"on disc {run[0].volume} of the set", file=file, at=at)
         return None
 
