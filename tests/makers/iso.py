@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import struct
 
+from tests.makers import frames
+from tests.makers.sample import Sample
+
 
 def both(value: int, width: int) -> bytes:
     """A number in both byte orders."""
@@ -62,3 +65,18 @@ def volume(
     root = record(b"\0", 20, 2) + record(b"\1", 20, 2)
     out[20 * 2048 : 21 * 2048] = root.ljust(2048, b"\0")
     return bytes(out)
+
+
+def samples() -> list[Sample]:
+    """2048 bytes a sector; frames of mode 1 and of mode 2 without sync."""
+    user = volume()
+    whole = b"".join(frames.mode1(user[i : i + 2048], i // 2048) for i in range(0, len(user), 2048))
+    bare = b"".join(
+        frames.form1(user[i : i + 2048], i // 2048)[16:] for i in range(0, len(user), 2048)
+    )
+    cuts = (0, 32768, 32769, 34816, len(user) - 2048)
+    return [
+        Sample("2048", {"a.iso": user}, user, borders=cuts, exact=False),
+        Sample("2352", {"a.iso": whole}, user, borders=(2352 * 20 + 7,), exact=False),
+        Sample("2336", {"a.bin": bare}, user),
+    ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
+from tests.makers.sample import Sample
+
 MIB = 1 << 20
 IMAGE, MODIFIED = bytes(range(16)), bytes(range(16, 32))
 
@@ -52,3 +54,21 @@ def vdi(
         at = data_at + place * (block + extra) + extra
         image[at : at + len(content)] = content
     return bytes(image)
+
+
+def samples() -> list[Sample]:
+    """Blocks out of order and short of a block at the end; zero blocks; fixed; version 0."""
+    one, two, half = b"one." * (MIB // 4), b"2222" * (MIB // 4), b"half" * (MIB // 8)
+    blocks = {0: (1, one), 2: (0, two), 3: (2, half.ljust(MIB, b"\0"))}
+    size = 3 * MIB + MIB // 2
+    guest = one + bytes(MIB) + two + half
+    dynamic = vdi(size, blocks)
+    borders = (0, 64, 72, 400, 512, 520, 4096, 4096 + MIB, len(dynamic) - MIB // 2 - 1)
+    filled = {i: (i, guest[i * MIB : (i + 1) * MIB].ljust(MIB, b"\0")) for i in range(4)}
+    return [
+        Sample("dynamic", {"a.vdi": dynamic}, guest, 400, borders),
+        Sample("zeroed", {"a.vdi": vdi(size, blocks, special={1: 0xFFFFFFFE})}, guest),
+        Sample("extra", {"a.vdi": vdi(size, blocks, extra=512)}, guest),
+        Sample("fixed", {"a.vdi": vdi(size, filled, kind=2)}, guest),
+        Sample("version 0", {"a.vdi": vdi(size, blocks, version=1)}, guest),
+    ]
