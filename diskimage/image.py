@@ -12,7 +12,7 @@ from diskimage import registry
 from diskimage.engine.cache import ChunkCache
 from diskimage.engine.frames import FramePolicy
 from diskimage.engine.read import DeviceSource, Reader, read_into, source as device_source
-from diskimage.errors import MissingError, UnsupportedError, UsageError
+from diskimage.errors import LimitError, MissingError, UnsupportedError, UsageError
 from diskimage.gate import FileGate, Ledger, Policy, checked_policy
 from diskimage.limits import LIMITS, Limits
 from diskimage.model import Device, Disc, Extent, Finding, Format, Reference, Runs, Source
@@ -49,13 +49,14 @@ class Image:
     """
 
     def __init__(
-        self, source: Source, rules: Format, opened: Device | Disc, ledger: Ledger,
-        policy: FramePolicy, limits: Limits = LIMITS,
+        self, source: Source, rules: Format, opened: Device | Disc, gate: FileGate,
+        policy: FramePolicy,
     ) -> None:  # fmt: skip
-        self._source, self._rules, self._ledger = source, rules, ledger
+        self._source, self._rules, self._gate = source, rules, gate
+        self._ledger = ledger = gate.ledger
         self.disc = opened if isinstance(opened, Disc) else None
         self._given = opened
-        self.limits = limits
+        self.limits = gate.limits
         self._reader = Reader(policy, ChunkCache())
         if isinstance(opened, Disc):
             if opened.data is None:
@@ -123,6 +124,11 @@ class Image:
     def references(self) -> tuple[Reference, ...]:
         """Every second file the image names, opened or not."""
         return tuple(self._ledger.references)
+
+    def problems(self) -> Iterator[Finding]:
+        """What the format itself finds wrong with the image; nothing where it has no check."""
+        if self._rules.check is not None:
+            yield from self._rules.check(self._source, self._gate)
 
     def warn(self, kind: str, message: str, at: int | None = None) -> None:
         """Note something odd about the image."""
@@ -234,6 +240,10 @@ def open(
         source = as_source(what)
         ledger.sources.append(source)
         return _opened(source, format, checked_policy(references), limits, password, policy, ledger)
+    except (MemoryError, RecursionError) as error:
+        ledger.close()
+        name = type(error).__name__
+        raise LimitError(f"needs more memory than there is ({name})") from error
     except BaseException:
         ledger.close()
         raise
@@ -251,7 +261,7 @@ def _opened(
     if note is not None:
         gate.warn("suffix", note)
     opened = rules.open(source, gate)
-    return Image(source, rules, opened, ledger, policy or FramePolicy(), limits)
+    return Image(source, rules, opened, gate, policy or FramePolicy())
 
 
 def chosen(source: Source, format: str | None) -> tuple[Format, str | None]:

@@ -10,12 +10,13 @@ import warnings
 
 import click
 
-from diskimage.cli import look, move, sums
+from diskimage.cli import files, look, move, sums
 from diskimage.cli.show import failed
 from diskimage.errors import CancelledError, DiskImageError, LimitError, UsageError, from_os
 
 VERBS = (
-    look.info, sums.hash_, move.convert,
+    look.info, look.check, sums.hash_, files.ls, files.tree, files.cat, files.extract,
+    move.convert,
 )  # fmt: skip
 PIPE_GONE = 128 + 13  # what a shell shows for a process that SIGPIPE ended
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

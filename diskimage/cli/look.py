@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from diskimage.cli import show
-from diskimage.cli.options import JSON, opening, opens
+from diskimage.cli.bar import progress as shown
+from diskimage.cli.options import JSON, PROGRESS, opening, opens
 from diskimage.words import escape
 
 if TYPE_CHECKING:
@@ -29,6 +30,31 @@ def info(image: str, as_json: bool, **how: Any) -> None:
         return
     _sleeve(found)
     show.warned(found.warnings)
+
+
+@click.command()
+@click.argument("image")
+@opens
+@PROGRESS
+@JSON
+def check(image: str, progress: str, as_json: bool, **how: Any) -> int:
+    """Tell whether IMAGE is intact: structure, disc frames, file systems. Exit 1 where not."""
+    from diskimage.jobs.check import check as job
+
+    with shown(progress) as report:
+        found = job(image, progress=report, **opening(how))
+    if as_json:
+        show.document(found.to_json())
+        return 0 if found.ok else 1
+    for problem in found.problems:
+        where = "" if problem.at is None else f" (at {problem.at})"
+        print(f"problem[{problem.kind}]: {escape(problem.message)}{where}")
+    if found.more:
+        print(f"and {found.more} more")
+    if found.ok:
+        print(f"{escape(found.file)}: intact, {found.format}, {show.bytes_text(found.size)}")
+    show.warned(found.warnings)
+    return 0 if found.ok else 1
 
 
 def _sleeve(found: Info) -> None:

@@ -1,0 +1,102 @@
+"""Whether an image is intact: its own structure, its frames, the file systems in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from threading import Event
+from typing import Unpack
+
+from diskimage import filesystems
+from diskimage.engine.guard import guarded
+from diskimage.engine.progress import Report, Watch
+from diskimage.errors import DiskImageError, RefusedReferenceError
+from diskimage.image import Image, What
+from diskimage.jobs.opening import Opening, opened, told
+from diskimage.model import Finding, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """`ok` where nothing was found; at most `limits.problems` are listed, `more` are counted."""
+
+    file: str
+    format: str
+    size: int
+    problems: tuple[Finding, ...]
+    more: int
+    warnings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no problem."""
+        return not self.problems
+
+    def to_json(self) -> dict[str, object]:
+        """One document."""
+        return {
+            "ok": self.ok, "file": self.file, "format": self.format, "size": self.size,
+            "problems": [{"kind": f.kind, "at": f.at, "message": f.message} for f in self.problems],
+            "more": self.more, "warnings": told(self.warnings),
+        }  # fmt: skip
+
+
+def check(
+    image: What | Image,
+    *,
+    progress: Report | None = None,
+    cancel: Event | None = None,
+    **how: Unpack[Opening],
+) -> Checked:
+    """Look for problems in `image`; parents are not opened unless `references` says otherwise.
+
+    Raises what opening raises: an image that cannot be opened is not checked.
+    """
+    how.setdefault("references", "list")
+    with opened(image, **how) as found:
+        watch = Watch(progress, cancel)
+        problems, more = _bounded(_problems(found, watch), found.limits.problems)
+        return Checked(found.name, found.format, found.size, problems, more, found.warnings)
+
+
+def _bounded(findings: Iterable[Finding], most: int) -> tuple[tuple[Finding, ...], int]:
+    kept: dict[Finding, None] = {}
+    more = 0
+    for finding in findings:
+        if len(kept) < most:
+            kept[finding] = None
+        elif finding not in kept:
+            more += 1
+    return tuple(kept), more
+
+
+def _problems(image: Image, watch: Watch) -> Iterator[Finding]:
+    watch.begin("structure", image.size)
+    yield from _caught(image.problems())
+    yield from _caught(_extents(image, watch))
+    watch.begin("file system", image.size)
+    yield from _caught(_files(image))
+
+
+def _caught(findings: Iterator[Finding]) -> Iterator[Finding]:
+    """`findings`; the error that ends them is one more."""
+    try:
+        yield from findings
+    except DiskImageError as error:
+        yield Finding(error.kind, str(error), error.at)
+
+
+def _extents(image: Image, watch: Watch) -> Iterator[Finding]:
+    """What the guard says of every extent, and the ranges that are known to be unreadable."""
+    for runs in guarded(image.device):
+        for start, length, kind in zip(runs.start, runs.length, runs.kind, strict=True):
+            if kind == Kind.BAD:
+                yield Finding("io", f"{length} bytes are marked unreadable", start)
+        watch.passed(sum(runs.length))
+
+
+def _files(image: Image) -> Iterator[Finding]:
+    try:
+        yield from filesystems.problems(image.as_source(), image.limits)
+    except RefusedReferenceError:
+        image.warn("reference", "the file system was not checked: a parent was not opened")
