@@ -1,0 +1,131 @@
+"""What is wrong with the stored frames of a disc: sync, header, subheader, EDC and ECC of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+
+from diskimage.disc.address import disc_time, of_header
+from diskimage.disc.modes import number, whole
+from diskimage.errors import TruncatedError
+from diskimage.kernels.frames import Wrong, check, gather
+from diskimage.model import Disc, Finding, Mode, Piece
+
+BATCH = 446  # frames of one kernel call: 1 MiB
+_MINUTE = 4500  # frames
+_ADDRESS = 12  # where a frame's header is
+_CODES = Wrong.EDC | Wrong.P | Wrong.Q
+_SAID = (
+    (Wrong.SYNC, "corrupt", "no sync pattern"),
+    (Wrong.MODE, "corrupt", "the header names another mode"),
+    (Wrong.SUBHEADER, "corrupt", "the two copies of the subheader differ"),
+    (Wrong.EDC, "checksum", "EDC does not match the content"),
+    (Wrong.P, "checksum", "ECC P does not match the content"),
+    (Wrong.Q, "checksum", "ECC Q does not match the content"),
+)
+
+Fault = tuple[int, str, str]  # LBA, kind, what
+
+
+def problems(disc: Disc) -> Iterator[Finding]:
+    """What is wrong with data tracks from index 1 on; neighbours with one fault are one finding.
+
+    `at` is the LBA of the first of them. Memory is bounded by one batch of 1 MiB. Raises IoError,
+    TruncatedError where a file became shorter.
+    """
+    for track in disc.tracks:
+        if track.mode.check == "none":
+            continue
+        stop = track.lba + track.length
+        inside = (p for p in track.pieces if p.source is not None and track.lba <= p.lba < stop)
+        yield from _grouped(fault for piece in inside for fault in _faults(piece))
+
+
+def _faults(piece: Piece) -> Iterator[Fault]:
+    """The faults of a piece, frame after frame."""
+    source, mode = piece.source, piece.mode
+    assert source is not None
+    for done in range(0, piece.frames, BATCH):
+        count, lba = min(BATCH, piece.frames - done), piece.lba + done
+        raw = memoryview(bytearray(count * mode.size))
+        at = piece.at + done * mode.size
+        got = source.read_into(at, raw)
+        if got != len(raw):
+            raise TruncatedError(
+                f"frame LBA {lba + got // mode.size} is cut short by the end of the file",
+                file=source.name,
+                at=at + got,
+                remedy="the file became shorter while it was read",
+            )
+        yield from _batch(raw, mode, lba, count)
+
+
+def _batch(raw: memoryview, mode: Mode, lba: int, count: int) -> Iterator[Fault]:
+    """The faults of `count` frames from `lba` on. Sound ones cost no work in Python."""
+    status, sound = bytearray(count), int(Wrong.FORM2)
+    check(raw, mode.size, mode.missing, number(mode), status)
+    wanted = 0xFF & ~sound & ~(0 if mode.edc else _CODES)
+    addresses, expected = bytearray(3 * count), b""
+    if whole(mode):
+        gather(raw, mode.size, _ADDRESS, 3, addresses)
+        expected = _times(lba, count)
+    if not any(status.translate(_masks(wanted))) and expected in (b"", bytes(addresses)):
+        return
+    for i in range(count):
+        for bit, kind, what in _SAID:
+            if status[i] & wanted & bit:
+                yield lba + i, kind, what
+        here = slice(3 * i, 3 * i + 3)
+        if expected and addresses[here] != expected[here] and not status[i] & Wrong.SYNC:
+            yield lba + i, "corrupt", _elsewhere(addresses[here], lba + i)
+
+
+def _elsewhere(header: bytearray, lba: int) -> str:
+    told = of_header(header)
+    if told is None:
+        return "the header holds no address"
+    return f"the header's address is {told - lba:+d} frames off"
+
+
+@cache
+def _masks(wanted: int) -> bytes:
+    """A translation that keeps the wanted bits."""
+    return bytes(value & wanted for value in range(256))
+
+
+@cache
+def _minute() -> bytes:
+    """The headers of one minute, the minute left at 0."""
+    bcd = [int(f"{n:02}", 16) for n in range(75)]
+    return bytes(n for i in range(_MINUTE) for n in (0, bcd[i // 75], bcd[i % 75]))
+
+
+def _times(lba: int, count: int) -> bytes:
+    """The addresses of `count` headers from `lba` on."""
+    out = bytearray()
+    while count:
+        minute, second, frame = disc_time(lba)
+        first = second * 75 + frame
+        part = min(count, _MINUTE - first)
+        piece = bytearray(_minute()[3 * first : 3 * (first + part)])
+        piece[0::3] = bytes([minute // 10 << 4 | minute % 10]) * part
+        out += piece
+        lba, count = lba + part, count - part
+    return bytes(out)
+
+
+def _grouped(faults: Iterable[Fault]) -> Iterator[Finding]:
+    """Faults of the same kind in neighbouring frames as one finding."""
+    open_runs: dict[str, tuple[str, int, int]] = {}  # what: kind, first and last LBA
+    for lba, kind, what in faults:
+        for old in [name for name, run in open_runs.items() if run[2] < lba - 1]:
+            yield _finding(old, *open_runs.pop(old))
+        first = open_runs[what][1] if what in open_runs else lba
+        open_runs[what] = (kind, first, lba)
+    for what, run in open_runs.items():
+        yield _finding(what, *run)
+
+
+def _finding(what: str, kind: str, first: int, last: int) -> Finding:
+    where = f"frame LBA {first}" if first == last else f"frames LBA {first} to {last}"
+    return Finding(kind, f"{where}: {what}", first)
