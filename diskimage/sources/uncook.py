@@ -36,14 +36,14 @@ class Uncook:
         done = at
         while done < stop:
             frame, skip = divmod(done, RAW)
-            count = min(BATCH, -(-(stop - frame * RAW) // RAW))
             room = buffer[done - at : stop - at]
-            if skip == 0 and len(room) >= count * RAW:
+            count = 0 if skip else min(BATCH, len(room) // RAW)
+            if count:
                 self._make(frame, count, room[: count * RAW])
                 done += count * RAW
                 continue
-            whole = memoryview(bytearray(count * RAW))
-            self._make(frame, count, whole)
+            whole = memoryview(bytearray(RAW))  # a frame of which a part is asked for
+            self._make(frame, 1, whole)
             part = whole[skip : skip + len(room)]
             room[: len(part)] = part
             done += len(part)
