@@ -14,8 +14,7 @@ def _load() -> tuple[Any, Any, str]:
     if os.environ.get("DISKIMAGE_REFERENCE") == "1":
         return None, None, "DISKIMAGE_REFERENCE=1 asks for the reference"
     try:
-        from diskimage._kernels import ffi as native_ffi
-        from diskimage._kernels import lib as native_lib
+        from diskimage._kernels import ffi as native_ffi, lib as native_lib
     except ImportError as error:
         why = f"the C extension cannot be imported: {error}"
         warnings.warn(f"{why}; the kernels run in Python, slowly", RuntimeWarning, stacklevel=3)
