@@ -111,8 +111,8 @@ def _volume_at(head: bytes, at: int) -> bool:
 def open_iso(source: Source, gate: Gate) -> Device | Disc:
     """The device or one-track disc in `source`. Raises CorruptError for impossible descriptors."""
     mode = _mode(source)
-    _say_sheet(source, gate)
     if mode is not None:
+        _say_sheet(source, gate)
         return _disc(source, mode, gate)
     device = Placed(_all_of(source), USER, _describe(source, gate))
     if source.size % USER:
