@@ -5,6 +5,8 @@ Not supported: encrypted images (named and refused), writing in place, the guest
 
 from __future__ import annotations
 
+from diskimage.formats.qcow2.check import check
+from diskimage.formats.qcow2.create import OPTIONS, create, losses
 from diskimage.formats.qcow2.open import open_qcow2, probe
 from diskimage.model import Format
 
@@ -12,7 +14,11 @@ FORMAT = Format(
     name="qcow2",
     title="QEMU copy-on-write disk image",
     suffixes=(".qcow2", ".qcow"),
-    can=frozenset({"read"}),
+    can=frozenset({"read", "create"}),
     probe=probe,
     open=open_qcow2,
+    losses=losses,
+    create=create,
+    check=check,
+    options=OPTIONS,
 )

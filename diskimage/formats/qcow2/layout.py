@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from construct import Bytes, Const, Int8ub, Int16ub, Int32ub, Int64ub, Struct
 
@@ -167,12 +168,12 @@ def _v3(source: Source, first: bytearray) -> dict[str, int]:
 
 
 def _backing(source: Source, first: bytearray, at: int, length: int) -> str | None:
-    if at == 0 or length == 0:
+    if at == 0:
         return None
     if length > NAME_MOST or at > len(first) - length:
         text = f"a backing file name of {length} bytes at {at}"
         raise CorruptError(text, file=source.name, at=8)
-    return first[at : at + length].decode("utf-8", "surrogateescape")
+    return first[at : at + length].decode("utf-8", "surrogateescape") or None
 
 
 def _extensions(
@@ -276,6 +277,7 @@ class Snapshot:
     disk_size: int | None
     l1_at: int
     l1_entries: int
+    end: int  # of the row in the file, not padded
 
 
 def snapshots(header: Header, source: Source, limits: Limits) -> Iterator[Snapshot]:
@@ -303,6 +305,7 @@ def snapshots(header: Header, source: Source, limits: Limits) -> Iterator[Snapsh
             disk_size=int.from_bytes(extra[8:16], "big") if len(extra) >= 16 else None,
             l1_at=row.l1_at,
             l1_entries=row.l1_entries,
+            end=body + len(rest),
         )
         at = body + -(-len(rest) // 8) * 8
 
@@ -319,17 +322,33 @@ class Bitmap:
     entries: int
 
 
-def bitmaps(header: Header, source: Source, limits: Limits) -> Iterator[Bitmap]:
-    """The bitmap directory. LimitError, CorruptError, TruncatedError."""
+class Directory(NamedTuple):
+    """Where the bitmap directory is."""
+
+    bitmaps: int
+    size: int
+    at: int
+
+
+def bitmap_directory(header: Header, source: Source) -> Directory | None:
+    """What the bitmaps extension says; None without one. CorruptError."""
     data = header.extension(BITMAP_EXTENSION)
     if data is None:
-        return
+        return None
     head = fields(BITMAP_HEAD, data, source, header.length, "bitmaps extension")
-    if head.count > limits.bitmaps or head.size > limits.metadata:
-        text = f"{head.count} bitmaps in a directory of {head.size} bytes"
+    return Directory(head.count, head.size, head.at)
+
+
+def bitmaps(header: Header, source: Source, limits: Limits) -> Iterator[Bitmap]:
+    """The bitmap directory. LimitError, CorruptError, TruncatedError."""
+    head = bitmap_directory(header, source)
+    if head is None:
+        return
+    if head.bitmaps > limits.bitmaps or head.size > limits.metadata:
+        text = f"{head.bitmaps} bitmaps in a directory of {head.size} bytes"
         raise LimitError(text, file=source.name)
     directory, at = read(source, head.at, head.size, "bitmap directory"), 0
-    for _ in range(head.count):
+    for _ in range(head.bitmaps):
         raw = directory[at : at + BITMAP.sizeof()]
         row = fields(BITMAP, raw, source, head.at + at, "bitmap directory")
         name_at = at + BITMAP.sizeof() + row.extra_length
