@@ -6,9 +6,6 @@ import struct
 from pathlib import Path
 
 from tests.makers import frames
-from tests.makers.sample import Sample
-
-from tests.makers import frames
 from tests.makers.iso import volume
 from tests.makers.sample import Sample
 
@@ -51,33 +48,4 @@ def samples() -> list[Sample]:
         Sample("one", {"a.cue": plain, "a.bin": data}, user, len(plain), (2352 * 5 + 9,), "a.bin"),
         Sample("mixed", {"a.cue": mixed.encode(), "a.bin": data, "b.bin": sound}, user),
         Sample("cooked", {"a.cue": one("MODE1/2048").encode(), "a.bin": user}, user),
-    ]
-
-
-def samples() -> list[Sample]:
-    """Both modes, cooked frames, two files, gaps of both kinds."""
-    first, plain = frames.data(20)
-    second, other = frames.data(17, mode=2)
-    sound = frames.audio(6)
-    borders = (0, 1, frames.RAW, 19 * frames.RAW, len(first))
-    mixed = one("MODE2/2352") + (
-        "  TRACK 02 AUDIO\n    INDEX 00 00:00:17\n    INDEX 01 00:00:19\n"
-        'FILE "b.bin" BINARY\n  TRACK 03 AUDIO\n    PREGAP 00:02:00\n    INDEX 01 00:00:00\n'
-    )
-    sheets = {
-        "mode 1": (one("MODE1/2352"), {"a.bin": first}, plain),
-        "cooked": (one("MODE1/2048"), {"a.bin": plain}, plain),
-        "mixed": (mixed, {"a.bin": second + sound, "b.bin": sound}, other),
-    }
-    return [
-        Sample(
-            label,
-            {"a.cue": sheet.encode(), **files},
-            guest,
-            header=len(sheet) if label == "mixed" else 0,
-            borders=borders,
-            cut="a.bin",
-            exact=False,  # a sheet does not tell where its last track ends
-        )
-        for label, (sheet, files, guest) in sheets.items()
     ]

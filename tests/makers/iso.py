@@ -7,9 +7,6 @@ import struct
 from tests.makers import frames
 from tests.makers.sample import Sample
 
-from tests.makers import frames
-from tests.makers.sample import Sample
-
 
 def both(value: int, width: int) -> bytes:
     """A number in both byte orders."""
@@ -82,18 +79,4 @@ def samples() -> list[Sample]:
         Sample("2048", {"a.iso": user}, user, borders=cuts, exact=False),
         Sample("2352", {"a.iso": whole}, user, borders=(2352 * 20 + 7,), exact=False),
         Sample("2336", {"a.bin": bare}, user),
-    ]
-
-
-def samples() -> list[Sample]:
-    """A plain volume, and the same in whole and in cut frames."""
-    plain = volume(40)
-    sectors = [plain[at : at + 2048] for at in range(0, len(plain), 2048)]
-    first = b"".join(frames.mode1(data, lba) for lba, data in enumerate(sectors))
-    second = b"".join(frames.form1(data, lba)[16:] for lba, data in enumerate(sectors))
-    borders = (0, 2048, 2352, 16 * 2048, 17 * 2048, 16 * 2352, len(plain))
-    return [
-        Sample("plain", {"a.iso": plain}, plain, borders=borders, exact=False),
-        Sample("2352", {"a.bin": first}, plain, header=16, borders=borders, exact=False),
-        Sample("2336", {"a.iso": second}, plain, borders=borders, exact=False),
     ]
