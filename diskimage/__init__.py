@@ -13,21 +13,31 @@ from diskimage.errors import DiskImageError
 
 if TYPE_CHECKING:
     from diskimage.image import Image, open
+    from diskimage.jobs.cat import cat
+    from diskimage.jobs.check import check
+    from diskimage.jobs.compare import compare
     from diskimage.jobs.convert import convert
+    from diskimage.jobs.copy import copy
+    from diskimage.jobs.extract import extract
     from diskimage.jobs.hash import hash
     from diskimage.jobs.info import info
+    from diskimage.jobs.ls import ls
+    from diskimage.jobs.tree import tree
     from diskimage.limits import LIMITS, Limits
     from diskimage.ranges import Ranges
 
 __version__ = "0.1.0"
 
+_VERBS = (
+    "cat", "check", "compare", "convert", "copy", "extract", "hash", "info", "ls", "tree",
+)  # fmt: skip
 _PLACES = {
     "Image": "image", "open": "image", "Limits": "limits", "LIMITS": "limits", "Ranges": "ranges",
-    "convert": "jobs.convert", "hash": "jobs.hash", "info": "jobs.info",
-}  # fmt: skip
+} | {verb: f"jobs.{verb}" for verb in _VERBS}  # fmt: skip
 
 __all__ = [
-    "LIMITS", "DiskImageError", "Image", "Limits", "Ranges", "convert", "errors", "hash", "info", "open",
+    "LIMITS", "DiskImageError", "Image", "Limits", "Ranges", "cat", "check", "compare", "convert",
+    "copy", "errors", "extract", "hash", "info", "ls", "open", "tree",
 ]  # fmt: skip
 
 

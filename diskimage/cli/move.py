@@ -15,6 +15,7 @@ from diskimage.cli.options import (
     OVERWRITE,
     PROGRESS,
     SETTING,
+    SIZE,
     SPARSE,
     THREADS,
     names,
@@ -80,4 +81,47 @@ def _print_report(done: Converted) -> None:
     print(f"{verb} {escape(done.target)}: {done.target_format}, {size}")
     for file in done.files[:-1]:
         print(f"  beside it: {escape(file)}")
+    show.warned(done.warnings)
+
+
+@click.command()
+@click.argument("source")
+@click.argument("target")
+@click.option("--hash", "hashes", multiple=True, metavar="NAME", help="Digest what is copied.")
+@click.option("--block-size", type=SIZE, help="Copy through memory, so many bytes at a time.")
+@click.option("--direct", is_flag=True, help="Pass the page cache.")
+@click.option("--verify", is_flag=True, help="Read the target back before it is published.")
+@click.option("--allow-device", is_flag=True, help="TARGET may be a block device.")
+@SPARSE
+@OVERWRITE
+@NO_FSYNC
+@THREADS
+@PROGRESS
+@JSON
+def copy(
+    source: str, target: str, hashes: tuple[str, ...], block_size: int | None, direct: bool,
+    verify: bool, allow_device: bool, sparse: bool, overwrite: bool, no_fsync: bool,
+    threads: int | None, progress: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Copy the bytes of SOURCE, a file or device, as they stand; "-" is a pipe at either end."""
+    from diskimage.jobs.copy import copy as job
+
+    with shown(progress) as report:
+        done = job(
+            source, target, hashes=names(hashes), sparse=sparse, block_size=block_size,
+            threads=threads, direct=direct, durable=not no_fsync, verify=verify,
+            overwrite=overwrite, allow_device=allow_device, progress=report,
+        )  # fmt: skip
+    out = sys.stderr if target == "-" else sys.stdout
+    if as_json:
+        show.document(done.to_json(), out)
+        return
+    if target != "-":
+        how = ", blocks shared" if done.shared else ""
+        print(f"copied {escape(done.target)}: {show.bytes_text(done.size)}{how}")
+    for name, value in done.digests.items():
+        print(f"{name}  {value}  {escape(done.source)}", file=out)
+    if done.verified is not None:
+        past = {"direct": "by direct reads", "dropped": "after the cache was asked to drop it"}
+        print(f"verified {past[done.verified]}", file=out)
     show.warned(done.warnings)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from diskimage.jobs.hash import Hashed, Manifest
 
 
+SHOWN = 20  # ranges that a terminal gets
+
+
 @click.command("hash")
 @click.argument("image")
 @click.option("-a", "--algorithm", "algorithms", multiple=True, default=["sha256"],
@@ -76,3 +79,38 @@ def _print_manifest(found: Manifest, as_json: bool) -> None:
     for number, digest in enumerate(found.blocks):
         print(f"{number * found.block_size}  {digest}")
     show.warned(found.warnings)
+
+
+@click.command()
+@click.argument("a")
+@click.argument("b")
+@click.option("--format-b", metavar="NAME", help="The format of B; --format is that of A.")
+@click.option("--strict", is_flag=True, help="Two sizes differ, even by zeros.")
+@opens
+@THREADS
+@PROGRESS
+@JSON
+def compare(
+    a: str, b: str, format_b: str | None, strict: bool, threads: int | None, progress: str,
+    as_json: bool, **how: Any,
+) -> int:  # fmt: skip
+    """Tell whether A and B hold the same bytes, whatever their formats. Exit 1 where not."""
+    from diskimage.jobs.compare import compare as job
+
+    with shown(progress) as report:
+        found = job(
+            a, b, format_b=format_b, strict=strict, threads=threads, progress=report,
+            **opening(how),
+        )  # fmt: skip
+    if as_json:
+        show.document(found.to_json())
+    elif found.equal:
+        print("equal")
+    else:
+        print(f"differ in {show.bytes_text(found.ranges.total)}")
+        show.table(("start", "length"), list(found.ranges)[:SHOWN])
+        if len(found.ranges) > SHOWN:
+            print(f"  and {len(found.ranges) - SHOWN} more ranges (--json lists them)")
+    if not as_json:
+        show.warned(found.warnings)
+    return 0 if found.equal else 1

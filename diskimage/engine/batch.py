@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from mmap import mmap
 from threading import Lock
 from typing import TypeVar
 
@@ -50,11 +51,15 @@ def ordered(
 
 
 class Buffers:
-    """Buffers of one size, used again: clearing a fresh one costs as much as a read."""
+    """Buffers of one size, used again: clearing a fresh one costs as much as a read.
 
-    def __init__(self, size: int = WINDOW) -> None:
+    `aligned` ones begin on a page, as direct I/O wants them.
+    """
+
+    def __init__(self, size: int = WINDOW, *, aligned: bool = False) -> None:
         self.size = size
-        self._free: list[bytearray] = []
+        self._aligned = aligned
+        self._free: list[bytearray | mmap] = []
         self._lock = Lock()
 
     def take(self, length: int) -> memoryview:
@@ -63,11 +68,14 @@ class Buffers:
             return memoryview(bytearray(length))
         with self._lock:
             buffer = self._free.pop() if self._free else None
-        return memoryview(bytearray(self.size) if buffer is None else buffer)[:length]
+        return memoryview(self._fresh() if buffer is None else buffer)[:length]
+
+    def _fresh(self) -> bytearray | mmap:
+        return mmap(-1, self.size) if self._aligned else bytearray(self.size)
 
     def give(self, view: memoryview) -> None:
         """Take back what `take` gave."""
         buffer = view.obj
-        if isinstance(buffer, bytearray) and len(buffer) == self.size:
+        if isinstance(buffer, bytearray | mmap) and len(buffer) == self.size:
             with self._lock:
                 self._free.append(buffer)

@@ -20,7 +20,7 @@ from diskimage.errors import LossError, UnsupportedError, UsageError
 from diskimage.gate import Policy
 from diskimage.image import Image, What
 from diskimage.jobs.opening import opened, told, work
-from diskimage.jobs.publishing import refuse_sources, settled, sink_for
+from diskimage.jobs.publishing import refuse, settled, sink_for
 from diskimage.layers.records import Placed
 from diskimage.limits import LIMITS, Limits
 from diskimage.model import (
@@ -110,7 +110,7 @@ def convert(
         kept = _extracted(image, extract or {})
         losses = weighed(image, rules, {*lossy, *kept}, options)
         dropped = [loss for loss in losses if loss.name not in kept]
-        sink = sink_for(path, overwrite=overwrite, durable=durable, guard=refuse_sources(image))
+        sink = sink_for(path, overwrite=overwrite, durable=durable, guard=refuse(image.sources))
         made = work(progress, cancel, threads, policy)
         made.sparse = sparse
         if not dry_run:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from diskimage.errors import UsageError
 from diskimage.image import Image
-from diskimage.model import Plan
+from diskimage.model import Plan, Source
 from diskimage.sinks.file import FileSink
 from diskimage.sinks.pipe import PipeSink
 from diskimage.sources.device import is_device
@@ -32,9 +32,9 @@ def sink_for(
     return FileSink(path, overwrite=overwrite, durable=durable, guard=guard)
 
 
-def refuse_sources(image: Image) -> Callable[[str], None]:
-    """A check of output paths: BusyError for one that is among the files of `image`."""
-    files = [source for source in image.sources if isinstance(source, FileSource)]
+def refuse(sources: Iterable[Source]) -> Callable[[str], None]:
+    """A check of output paths: BusyError for one that is among `sources`."""
+    files = [source for source in sources if isinstance(source, FileSource)]
 
     def check(path: str) -> None:
         if os.path.lexists(path):

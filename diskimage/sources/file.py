@@ -97,10 +97,12 @@ def _next_data(fd: int, at: int, stop: int) -> tuple[int, int]:
     return data, min(stop, os.lseek(fd, data, os.SEEK_HOLE))
 
 
-def open_file(path: str, *, name: str | None = None, dir_fd: int | None = None) -> FileSource:
-    """`path` for reading. Raises MissingError, UnsupportedError for what is no file, IoError."""
+def open_file(
+    path: str, *, name: str | None = None, dir_fd: int | None = None, writable: bool = False
+) -> FileSource:
+    """`path` for reading, or `writable` in place too. Raises MissingError, UnsupportedError for what is no file, IoError."""
     name = path if name is None else name
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    flags = (os.O_RDWR if writable else os.O_RDONLY) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     flags |= getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
     if dir_fd is not None:
         flags |= os.O_NOFOLLOW
@@ -134,6 +136,6 @@ def refuse_same(source: FileSource, path: str) -> None:
         found = os.stat(path)
     except OSError:
         return
-    if (found.st_dev, found.st_ino) == source.identity:
+    if source.identity in ((found.st_dev, found.st_ino), (-1, found.st_rdev)):
         message = "source and target are the same file"
         raise BusyError(message, file=path, remedy="name another target")

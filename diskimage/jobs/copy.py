@@ -1,0 +1,245 @@
+"""Bytes of a file, a device or a pipe, as they stand, with their digests and a proof."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from threading import Event
+
+from diskimage.engine.batch import Buffers
+from diskimage.engine.copy import Work, digest, write_sparse
+from diskimage.engine.digest import Feeder, Sum, new
+from diskimage.engine.guard import guarded
+from diskimage.engine.progress import Report
+from diskimage.engine.run import run
+from diskimage.errors import UsageError, from_os
+from diskimage.image import as_source
+from diskimage.jobs.opening import told, work
+from diskimage.jobs.publishing import PIPE, refuse
+from diskimage.jobs.verify import ALGORITHM, read_back
+from diskimage.kernels.copying import clone_range
+from diskimage.layers.plain import Plain
+from diskimage.limits import MIB
+from diskimage.model import Copy, Device, Finding, Plan, Put, Sink, Size, Source
+from diskimage.sinks.device import DeviceSink
+from diskimage.sinks.direct import DirectSink, DirectTarget
+from diskimage.sinks.file import FileSink
+from diskimage.sinks.pipe import PipeSink
+from diskimage.sources.device import is_device
+from diskimage.sources.direct import ALIGN, DirectSource, open_direct
+from diskimage.sources.file import FileSource
+
+STDIN = "<standard input>"
+LARGEST = 64 * MIB  # of one read: several are under way at once
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What a copy did. `written` counts bytes really written; `digests` are of all `size` bytes;
+    `verified` says how the target was read back: "direct", "dropped", or None where it was not."""
+
+    source: str
+    target: str
+    size: int
+    written: int
+    digests: Mapping[str, str]
+    verified: str | None
+    shared: bool
+    warnings: tuple[Finding, ...]
+    seconds: float
+
+    def to_json(self) -> dict[str, object]:
+        """One document."""
+        return {
+            "source": self.source, "target": self.target, "size": self.size,
+            "written": self.written, "digests": dict(self.digests), "verified": self.verified,
+            "shared": self.shared, "seconds": round(self.seconds, 3),
+            "warnings": told(self.warnings),
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Job:
+    """One copy under way."""
+
+    sums: dict[str, Sum]
+    work: Work
+    sparse: bool
+    verify: bool
+    direct: bool
+    closing: ExitStack = field(default_factory=ExitStack)
+    size: int = 0
+    verified: str | None = None
+    shared: bool = False
+    warnings: list[Finding] = field(default_factory=list)
+
+
+def copy(
+    source: str | os.PathLike[str] | Source,
+    target: str | os.PathLike[str],
+    *,
+    hashes: Iterable[str] = (),
+    sparse: bool = False,
+    block_size: int | None = None,
+    threads: int | None = None,
+    direct: bool = False,
+    durable: bool = True,
+    verify: bool = False,
+    overwrite: bool = False,
+    allow_device: bool = False,
+    progress: Report | None = None,
+    cancel: Event | None = None,
+) -> Copied:
+    """Copy the bytes of `source` to `target`; "-" is the standard input or output.
+
+    Blocks are shared where the file system can (reflink), else holes stay holes; `sparse` looks for
+    zeros too. `block_size` is that of reads and writes through memory, which it asks for; `direct`
+    passes the page cache. `verify` reads the target back before it is published. A block device is
+    written with `allow_device` alone, and only while nobody uses it.
+
+    Raises ExistsError, BusyError, TooSmallError before the first byte; ChecksumError, ChangedError,
+    NoSpaceError, IoError, CancelledError: a file is not published then.
+    """
+    began, path, hashes = time.monotonic(), os.fspath(target), tuple(hashes)
+    job = _job(hashes, sparse, block_size, threads, direct, verify, progress, cancel)
+    if path == PIPE and verify:
+        raise UsageError("a pipe cannot be read back")
+    given = None if source == PIPE else as_source(source)
+    with job.closing:
+        if given is not None:
+            job.closing.callback(given.close)
+        sink = _sink(path, given, overwrite, durable, allow_device)
+        final = DirectSink(sink) if direct and not isinstance(sink, PipeSink) else sink
+        run(_stream(final, job) if given is None else _plan(given, final, job), final, job.work)
+    digests = {name: job.sums[name].hexdigest() for name in hashes}
+    return Copied(
+        STDIN if given is None else given.name, path, job.size, job.work.watch.progress.written,
+        digests, job.verified, job.shared, tuple(job.warnings), time.monotonic() - began,
+    )  # fmt: skip
+
+
+def _job(
+    hashes: Iterable[str], sparse: bool, block_size: int | None, threads: int | None,
+    direct: bool, verify: bool, progress: Report | None, cancel: Event | None,
+) -> _Job:  # fmt: skip
+    made = work(progress, cancel, threads)
+    if block_size is not None or direct:
+        made.window = MIB if block_size is None else block_size
+        if not 512 <= made.window <= LARGEST or (direct and made.window % ALIGN):
+            unit = f", a multiple of {ALIGN}" if direct else ""
+            raise UsageError(f"blocks of {made.window} bytes", remedy=f"512 bytes to 64 MiB{unit}")
+        made.buffers = Buffers(made.window, aligned=direct)
+        made.direct = True
+    made.sparse = sparse
+    sums = {name: new(name) for name in hashes}
+    if verify and not sums:
+        sums[ALGORITHM] = new(ALGORITHM)
+    return _Job(sums, made, sparse, verify, direct)
+
+
+def _sink(
+    path: str, source: Source | None, overwrite: bool, durable: bool, allow_device: bool
+) -> FileSink | DeviceSink | PipeSink:
+    if path == PIPE:
+        return PipeSink(sys.stdout.fileno(), "<standard output>")
+    guard = refuse(() if source is None else (source,))
+    if not is_device(path):
+        return FileSink(path, overwrite=overwrite, durable=durable, guard=guard)
+    if not allow_device:
+        remedy = "say --allow-device if all that is on it may be lost"
+        raise UsageError("is a device", file=path, remedy=remedy)
+    guard(path)
+    return DeviceSink(path, 0 if source is None else source.size, durable=durable)
+
+
+def _plan(source: Source, sink: Sink, job: _Job) -> Plan:
+    """A source that can seek: shared, or copied, then held against itself and read back."""
+    job.size = source.size
+    target = sink.target()
+    device = Plain(_direct(source, target, job) if job.direct else source)
+    job.work.watch.begin("copy", source.size)
+    sums = tuple(job.sums.values())
+    if isinstance(source, FileSource) and _shares(source, sink, job):
+        job.shared = True
+        digest(guarded(device), sums, job.work) if sums else job.work.watch.passed(source.size)
+    else:
+        yield Copy(device.runs(), 0, sums=sums)
+    yield Size(source.size)
+    if isinstance(source, FileSource):
+        source.unchanged()
+    if job.verify:
+        _verify(sink, job, device)
+
+
+def _shares(source: FileSource, sink: Sink, job: _Job) -> bool:
+    """Share all blocks with the target, where its file system can and the caller wants no less."""
+    target = sink.target()
+    if job.sparse or job.work.direct or not source.size:
+        return False
+    if source.fd is None or target.fd is None or not target.fresh:
+        return False
+    try:
+        return clone_range(source.fd, 0, target.fd, 0, source.size)
+    except OSError as error:
+        raise from_os(error, target.name) from error
+
+
+def _direct(source: Source, target: object, job: _Job) -> Source:
+    """`source` read past the cache; a warning where either end cannot do that."""
+    if isinstance(target, DirectTarget) and not target.active:
+        job.warnings.append(Finding("direct", f"{target.name}: its file system has no direct I/O"))
+    if not isinstance(source, FileSource) or source.fd is None:
+        return source
+    direct = open_direct(source.name, os.O_RDONLY)
+    if direct is None:
+        job.warnings.append(Finding("direct", f"{source.name}: its file system has no direct I/O"))
+        return source
+    job.closing.callback(os.close, direct)
+    return DirectSource(source, direct)
+
+
+def _verify(sink: Sink, job: _Job, device: Device | None = None) -> None:
+    target = sink.target()
+    target.sync()
+    name = next(iter(job.sums))
+    path = str(getattr(target, "path", target.name))
+    job.verified = read_back(path, job.size, job.sums[name], name, job.work, device)
+
+
+def _stream(sink: Sink, job: _Job) -> Plan:
+    """The standard input: read in order, digested and written as it comes."""
+    fd = sys.stdin.fileno()
+    job.work.watch.begin("copy", 0)
+    with Feeder(job.sums.values()) as feeder:
+        while piece := _read(fd, job.work.window):
+            if job.sums:
+                feeder.feed(piece)
+            if job.sparse:
+                write_sparse(piece, job.size, sink.target())
+            else:
+                yield Put(job.size, piece)
+            job.size += len(piece)
+            job.work.watch.passed(len(piece), read=len(piece), written=len(piece))
+        feeder.finish()
+    yield Size(job.size)
+    if job.verify:
+        _verify(sink, job)
+
+
+def _read(fd: int, length: int) -> memoryview:
+    """Up to `length` bytes; fewer only where the pipe ends, none after that."""
+    buffer = memoryview(bytearray(length))
+    done = 0
+    while done < length:
+        try:
+            got = os.readv(fd, [buffer[done:]])
+        except OSError as error:
+            raise from_os(error, STDIN) from error
+        if got == 0:
+            break
+        done += got
+    return buffer[:done]
