@@ -5,18 +5,33 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator, Mapping
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal, Self, TypeAlias
 
 from diskimage import registry
 from diskimage.engine.cache import ChunkCache
+from diskimage.engine.copy import Work
 from diskimage.engine.frames import FramePolicy
 from diskimage.engine.read import DeviceSource, Reader, read_into, source as device_source
+from diskimage.engine.run import apply
 from diskimage.errors import LimitError, MissingError, UnsupportedError, UsageError
 from diskimage.gate import FileGate, Ledger, Policy, checked_policy
 from diskimage.limits import LIMITS, Limits
-from diskimage.model import Device, Disc, Extent, Finding, Format, Reference, Runs, Source
+from diskimage.model import (
+    Device,
+    Disc,
+    Extent,
+    Finding,
+    Format,
+    Plan,
+    Reference,
+    Runs,
+    Source,
+    Writable,
+)
 from diskimage.runs import extents
+from diskimage.sinks.inplace import InPlaceSink
 from diskimage.sources.device import DeviceFileSource, is_device, open_device
 from diskimage.sources.file import FileSource, open_file
 from diskimage.sources.fileobj import FileObjectSource
@@ -42,7 +57,7 @@ class _Nothing:
 
 
 class Image:
-    """An open image: a read-only block device of `size` bytes, and what else it is.
+    """An open image: a block device of `size` bytes, and what else it is.
 
     `disc` is None for disks; for a disc the bytes are those of its first data track. Reads are
     thread-safe. Use it as a context manager, or call `close`.
@@ -50,12 +65,15 @@ class Image:
 
     def __init__(
         self, source: Source, rules: Format, opened: Device | Disc, gate: FileGate,
-        policy: FramePolicy,
+        policy: FramePolicy, sink: InPlaceSink | None = None,
     ) -> None:  # fmt: skip
         self._source, self._rules, self._gate = source, rules, gate
         self._ledger = ledger = gate.ledger
         self.disc = opened if isinstance(opened, Disc) else None
         self._given = opened
+        self._sink = sink
+        self._lock = Lock()
+        self._poisoned = False
         self.limits = gate.limits
         self._reader = Reader(policy, ChunkCache())
         if isinstance(opened, Disc):
@@ -144,7 +162,48 @@ class Image:
 
     def read_into(self, start: int, buffer: bytearray | memoryview) -> int:
         """Fill `buffer` with guest bytes from `start`; returns how many."""
-        return read_into(self.device, start, memoryview(buffer).cast("B"), self._reader)
+        view = memoryview(buffer).cast("B")
+        if self._sink is None:
+            return read_into(self.device, start, view, self._reader)
+        with self._lock:  # extents hold only until the next write
+            return read_into(self.device, start, view, self._reader)
+
+    def write(self, start: int, data: bytes | bytearray | memoryview) -> int:
+        """Write `data` at guest byte `start` of an image opened with mode "r+"; returns its length.
+
+        Raises UsageError outside of the image or where it is not writable. After an error in the
+        middle the image refuses to be written until it is opened again.
+        """
+        view = memoryview(data).cast("B")
+        device = self._writable(start, len(view))
+        self._change(device.plan_write(start, view))
+        return len(view)
+
+    def zero(self, start: int, length: int) -> None:
+        """Make [start, start + length) read as zeros, without space where that can be."""
+        self._change(self._writable(start, length).plan_zero(start, length))
+
+    def flush(self) -> None:
+        """Make what was written durable."""
+        self._change(self._writable(0, 0).plan_flush())
+
+    def _writable(self, start: int, length: int) -> Writable:
+        if self._sink is None or not isinstance(self.device, Writable):
+            raise UsageError("is not open for writing", file=self.name, remedy='open it with "r+"')
+        if self._poisoned:
+            raise UsageError("an earlier write failed half way", file=self.name,
+                             remedy="check the image and open it again")  # fmt: skip
+        if start < 0 or length < 0 or start + length > self.size:
+            raise UsageError(f"{length} bytes at {start} lie outside of its {self.size} bytes",
+                             file=self.name)  # fmt: skip
+        return self.device
+
+    def _change(self, plan: Plan) -> None:
+        assert self._sink is not None
+        with self._lock:
+            self._poisoned = True
+            apply(plan, self._sink, Work(threads=1))
+            self._poisoned = False
 
     def extents(self, start: int = 0, stop: int | None = None) -> Iterator[Extent]:
         """Where the guest bytes of [start, stop) are."""
@@ -220,26 +279,27 @@ def open(
     what: What,
     *,
     format: str | None = None,
-    mode: Literal["r"] = "r",
+    mode: Literal["r", "r+"] = "r",
     references: Policy = "parts",
     limits: Limits = LIMITS,
     password: str | None = None,
     policy: FramePolicy | None = None,
 ) -> Image:
-    """Open `what` as a block device, read-only.
+    """Open `what` as a block device, read-only unless `mode` is "r+" (raw files and devices).
 
     `what`: a path, bytes, a binary file object, a Source, a block device, or a URL of fsspec.
     `format` names the format and ends all guessing. `references`: "none", "parts" (files that make
     up the image, beside it), "siblings" (parents beside it too), "list" (this layer alone), a
     directory, a mapping {name: path or source}, or a callable. Raises DiskImageError.
     """
-    if mode != "r":
-        raise UsageError(f"mode {mode!r}: images are opened read-only, with 'r'")
+    if mode not in ("r", "r+"):
+        raise UsageError(f"no mode {mode!r}", remedy="r reads, r+ writes in place")
     ledger = Ledger()
     try:
-        source = as_source(what)
+        source = as_source(what, writable=mode == "r+")
         ledger.sources.append(source)
-        return _opened(source, format, checked_policy(references), limits, password, policy, ledger)
+        gate = _gate(source, checked_policy(references), limits, password, ledger)
+        return _opened(source, format, gate, policy, writable=mode == "r+")
     except (MemoryError, RecursionError) as error:
         ledger.close()
         name = type(error).__name__
@@ -249,19 +309,34 @@ def open(
         raise
 
 
-def _opened(
-    source: Source, format: str | None, references: Policy, limits: Limits,
-    password: str | None, policy: FramePolicy | None, ledger: Ledger,
-) -> Image:  # fmt: skip
-    rules, note = chosen(source, format)
+def _gate(
+    source: Source, policy: Policy, limits: Limits, password: str | None, ledger: Ledger
+) -> FileGate:
     file = isinstance(source, FileSource)
     folder = os.path.dirname(os.path.abspath(source.name)) if file else ""
     chain = (source.identity,) if isinstance(source, FileSource) else ()
-    gate = FileGate(source.name, folder, references, limits, password, ledger, chain)
+    return FileGate(source.name, folder, policy, limits, password, ledger, chain)
+
+
+def _opened(
+    source: Source,
+    format: str | None,
+    gate: FileGate,
+    policy: FramePolicy | None,
+    *,
+    writable: bool,
+) -> Image:
+    rules, note = chosen(source, format)
+    if writable and ("write" not in rules.can or source.fd is None):
+        raise UnsupportedError(f"{rules.name} is not written in place", file=source.name,
+                               remedy="convert it to raw, or write a copy")  # fmt: skip
     if note is not None:
         gate.warn("suffix", note)
     opened = rules.open(source, gate)
-    return Image(source, rules, opened, gate, policy or FramePolicy())
+    if writable and len([s for s in gate.ledger.sources if s.fd is not None]) > 1:
+        raise UnsupportedError("a set of parts is not written in place", file=source.name)
+    sink = InPlaceSink(source.fd, source.name) if writable and source.fd is not None else None
+    return Image(source, rules, opened, gate, policy or FramePolicy(), sink)
 
 
 def chosen(source: Source, format: str | None) -> tuple[Format, str | None]:
@@ -276,12 +351,12 @@ def chosen(source: Source, format: str | None) -> tuple[Format, str | None]:
     return registry.load(found.entry), registry.suffix_disagrees(found.name, seen)
 
 
-def as_source(what: What) -> Source:
-    """`what` as bytes with a size. Raises MissingError, UnsupportedError for what is no file."""
+def as_source(what: What, *, writable: bool = False) -> Source:
+    """`what` as bytes with a size, a path `writable` in place too. Raises MissingError, UnsupportedError for what is no file."""
     if isinstance(what, bytes | bytearray | memoryview):
         return MemorySource(what)
     if isinstance(what, str | os.PathLike):
-        return _of_path(os.fspath(what))
+        return _of_path(os.fspath(what), writable)
     if isinstance(what, Source):
         return what
     if hasattr(what, "read") and hasattr(what, "seek"):
@@ -289,12 +364,12 @@ def as_source(what: What) -> Source:
     raise UsageError(f"cannot open a {type(what).__name__}")
 
 
-def _of_path(path: str) -> Source:
+def _of_path(path: str, writable: bool) -> Source:
     if "://" in path and not os.path.exists(path):
         return _of_url(path)
     if is_device(path):
-        return open_device(path)
-    return open_file(path)
+        return open_device(path, writable=writable)
+    return open_file(path, writable=writable)
 
 
 def _of_url(url: str) -> Source:

@@ -297,6 +297,26 @@ Step: TypeAlias = Copy | Pack | Put | Size | Barrier
 Plan: TypeAlias = Generator[Step, Any, None]
 
 
+@runtime_checkable
+class Writable(Device, Protocol):
+    """A device whose guest bytes can be changed in place, by plans over its own file.
+
+    Offsets and lengths are guest bytes inside the device. Its extents hold until the next plan.
+    """
+
+    def plan_write(self, start: int, data: memoryview) -> Plan:
+        """Write `data` at `start`."""
+        ...
+
+    def plan_zero(self, start: int, length: int) -> Plan:
+        """Make [start, start + length) read as zeros, without space where it can be."""
+        ...
+
+    def plan_flush(self) -> Plan:
+        """Write out what is held back, and make all of it durable."""
+        ...
+
+
 class Target(Protocol):
     """One output of a sink. `fresh`: unwritten bytes read as zeros."""
 

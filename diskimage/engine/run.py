@@ -23,8 +23,16 @@ def run(plan: Plan, sink: Sink, work: Work) -> None:
     sink.commit()
 
 
+def apply(plan: Plan, sink: Sink, work: Work) -> None:
+    """Carry out every step of a plan that changes a file in place: nothing is left to publish."""
+    try:
+        _steps(plan, sink, work)
+    except OSError as error:
+        raise from_os(error, sink.target().name) from error
+
+
 def _steps(plan: Plan, sink: Sink, work: Work) -> None:
-    used: set[str] = set()
+    used: set[str] = {""}
     result: Any = None
     try:
         while True:

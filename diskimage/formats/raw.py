@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from diskimage.errors import LimitError, MissingError, UsageError
 from diskimage.model import (
+    Barrier,
     Bid,
     Copy,
     Device,
@@ -21,6 +22,7 @@ from diskimage.model import (
     Look,
     Loss,
     Plan,
+    Put,
     Runs,
     Size,
     Source,
@@ -47,6 +49,18 @@ class RawDevice:
     def runs(self, start: int = 0, stop: int | None = None) -> Iterator[Runs]:
         """DATA where the file has bytes, holes where it says it has none."""
         return pack(self._extents(start, self.size if stop is None else min(stop, self.size)))
+
+    def plan_write(self, start: int, data: memoryview) -> Plan:
+        """Guest byte n is byte n of the file."""
+        yield Put(start, data)
+
+    def plan_zero(self, start: int, length: int) -> Plan:
+        """A hole."""
+        yield Copy(pack([Extent(start, length, Kind.ZERO, hole=True)]), start)
+
+    def plan_flush(self) -> Plan:
+        """Nothing is held back."""
+        yield Barrier()
 
     def _extents(self, start: int, stop: int) -> Iterator[Extent]:
         base = 0
@@ -154,7 +168,7 @@ FORMAT = Format(
     name="raw",
     title="raw disk image",
     suffixes=SUFFIXES,
-    can=frozenset({"read", "create"}),
+    can=frozenset({"read", "create", "write"}),
     probe=probe,
     open=open_raw,
     losses=losses,

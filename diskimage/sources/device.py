@@ -58,10 +58,10 @@ def is_device(path: str) -> bool:
         return False
 
 
-def open_device(path: str) -> DeviceFileSource:
-    """The block device `path` for reading. Raises IoError."""
+def open_device(path: str, *, writable: bool = False) -> DeviceFileSource:
+    """The block device `path` for reading, or alone for writing too. Raises IoError, BusyError."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_CLOEXEC | (os.O_RDWR | os.O_EXCL if writable else os.O_RDONLY))
     except OSError as error:
         raise from_os(error, path) from error
     try:

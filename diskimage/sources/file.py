@@ -102,7 +102,11 @@ def open_file(
 ) -> FileSource:
     """`path` for reading, or `writable` in place too. Raises MissingError, UnsupportedError for what is no file, IoError."""
     name = path if name is None else name
-    flags = (os.O_RDWR if writable else os.O_RDONLY) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    flags = (
+        (os.O_RDWR if writable else os.O_RDONLY)
+        | getattr(os, "O_NONBLOCK", 0)
+        | getattr(os, "O_CLOEXEC", 0)
+    )
     flags |= getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
     if dir_fd is not None:
         flags |= os.O_NOFOLLOW

@@ -82,8 +82,8 @@ def whole(device: naive.Rows) -> bytes:
     return bytes(out)
 
 
-def work(threads: int = 1, window: int = CHUNK * 2, **more: bool) -> Work:
-    return Work(threads=threads, window=window, buffers=Buffers(window), **more)
+def work(threads: int = 1, window: int = CHUNK * 2, *, sparse: bool = False) -> Work:
+    return Work(threads=threads, window=window, buffers=Buffers(window), sparse=sparse)
 
 
 @given(devices(), st.integers(1, 3), st.sampled_from([512, 4096, 1 << 20]), st.booleans())
@@ -106,12 +106,12 @@ def test_a_file_copy_holds_the_guest(device: naive.Rows, threads: int, stale: bo
         target = sink.target()
         if stale:  # bytes that a target which is not fresh must lose
             target.write(0, memoryview(b"\xaa" * (device.size + 10)))
-            target.fresh = False  # type: ignore[misc]
+            target.fresh = False
         copy(device.runs(), 0, target, (), work(threads))
         target.resize(device.size)
         sink.commit()
         assert Path(folder, "out").read_bytes() == whole(device)
-        assert os.listdir(folder) == ["out"]
+        assert [found.name for found in Path(folder).iterdir()] == ["out"]
 
 
 @given(devices(), st.data())

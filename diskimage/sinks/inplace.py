@@ -1,0 +1,53 @@
+"""A file or device written where it stands: no temporary name, so what was written is written."""
+
+from __future__ import annotations
+
+import os
+
+from diskimage.errors import UnsupportedError, UsageError, from_os
+from diskimage.kernels import copying
+from diskimage.sinks.file import write_all, write_zeros
+
+
+class InPlaceSink:
+    """A sink over an open descriptor, which stays its owner's; it is its own only target."""
+
+    fresh = False
+
+    def __init__(self, fd: int, name: str) -> None:
+        self.fd: int | None = fd
+        self._fd = fd
+        self.name = name
+
+    def target(self, file: str = "") -> InPlaceSink:
+        """Itself; nothing is made beside a file that is written in place."""
+        if file:
+            raise UnsupportedError(f"cannot write a second file, {file!r}", file=self.name)
+        return self
+
+    def write(self, to: int, data: memoryview) -> None:
+        """Write all of `data` at `to`."""
+        write_all(self._fd, to, data, self.name)
+
+    def zero(self, to: int, length: int) -> None:
+        """Make [to, to + length) a hole, or zeros where there are none."""
+        if not copying.punch(self._fd, to, length):
+            write_zeros(self._fd, to, length, self.name)
+
+    def resize(self, size: int) -> None:
+        """Nothing written in place changes its size here."""
+        raise UsageError(f"cannot become {size} bytes in place", file=self.name)
+
+    def sync(self) -> None:
+        """Make what was written durable."""
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            raise from_os(error, self.name) from error
+
+    def commit(self) -> None:
+        """What was written is written; make it durable."""
+        self.sync()
+
+    def abort(self) -> None:
+        """What was written cannot be taken back."""

@@ -1,0 +1,94 @@
+"""Raw: holes, sets, and writing in place, against the file itself."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from diskimage import image
+from diskimage.errors import MissingError, UnsupportedError, UsageError
+from diskimage.formats.raw import is_first, next_suffix
+from diskimage.model import Kind
+from tests.makers.raw import make
+
+MIB = 1 << 20
+
+
+def test_holes_take_no_space_and_written_zeros_do(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.img", 4 * MIB, {MIB: bytes(MIB), 3 * MIB: b"x" * 4096})
+    with image.open(path) as opened:
+        rows = [(e.start, e.length, e.kind, e.hole) for e in opened.extents()]
+    stored = sum(length for _, length, kind, _ in rows if kind == Kind.DATA)
+    assert stored == MIB + 4096
+    assert all(hole for _, _, kind, hole in rows if kind == Kind.ZERO)
+
+
+def test_writing_in_place_is_writing_the_file(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.img", MIB, {4096: b"old " * 1024})
+    model, draw = bytearray(path.read_bytes()), random.Random(3)
+    with image.open(path, mode="r+") as opened:
+        for _ in range(200):
+            start = draw.randrange(MIB)
+            length = draw.randint(0, min(9000, MIB - start))
+            if draw.random() < 0.5:
+                data = draw.randbytes(length)
+                assert opened.write(start, data) == length
+                model[start : start + length] = data
+            else:
+                opened.zero(start, length)
+                model[start : start + length] = bytes(length)
+            at = draw.randrange(MIB)
+            assert opened.read(at, 5000) == model[at : at + 5000]
+        opened.flush()
+    assert path.read_bytes() == model
+
+
+def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.img", MIB, {})
+    with image.open(path) as opened, pytest.raises(UsageError, match="not open for writing"):
+        opened.write(0, b"x")
+    with image.open(path, mode="r+") as opened:
+        for start, data in ((-1, b"x"), (MIB, b"x"), (MIB - 1, b"xy")):
+            with pytest.raises(UsageError, match="outside"):
+                opened.write(start, data)
+    with pytest.raises(UnsupportedError, match="not written in place"):
+        image.open(b"in memory" * 100, format="raw", mode="r+")
+    (tmp_path / "b.001").write_bytes(b"1" * 512)
+    (tmp_path / "b.002").write_bytes(b"2" * 512)
+    with pytest.raises(UnsupportedError, match="set of parts"):
+        image.open(tmp_path / "b.001", mode="r+")
+
+
+@pytest.mark.parametrize(
+    ("names", "opened"),
+    [
+        (["a.000", "a.001", "a.002"], "a.000"),
+        (["a.001", "a.002", "a.003"], "a.001"),
+        (["a.aa", "a.ab", "a.ac"], "a.aa"),
+    ],
+)
+def test_a_set_is_its_parts_joined(names: list[str], opened: str, tmp_path: Path) -> None:
+    for number, name in enumerate(names):
+        (tmp_path / name).write_bytes(bytes([number + 65]) * 512)
+    (tmp_path / "a.txt").write_text("a log beside the set")
+    with image.open(tmp_path / opened) as whole:
+        assert whole.read(0, 4096) == b"A" * 512 + b"B" * 512 + b"C" * 512
+        assert [r.name for r in whole.references] == names[1:]
+
+
+def test_a_gap_in_a_set_is_named(tmp_path: Path) -> None:
+    for name in ("a.001", "a.002", "a.004"):
+        (tmp_path / name).write_bytes(bytes(512))
+    with pytest.raises(MissingError, match=r"a\.003 is missing"):
+        image.open(tmp_path / "a.001")
+
+
+def test_suffixes_follow_one_another() -> None:
+    assert [next_suffix(s) for s in ("001", "009", "aa", "az", "999", "zz")] == [
+        "002", "010", "ab", "ba", None, None,
+    ]  # fmt: skip
+    assert [s for s in ("000", "001", "002", "aa", "ab", "a", "1", "img") if is_first(s)] == [
+        "000", "001", "aa",
+    ]  # fmt: skip
