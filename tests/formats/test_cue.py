@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -363,3 +364,21 @@ def test_broken_sheets_of_the_corpus(
 ) -> None:
     with pytest.raises(error, match=words):
         image.open(corpus / "cue" / name)
+
+
+def test_a_sheet_of_toc2cue(tmp_path: Path, peer: Callable[[str], str]) -> None:
+    data, plain = frames.data(20)
+    gap, sound = frames.audio(150, 2), frames.audio(300, 3)
+    (tmp_path / "a.bin").write_bytes(data + gap + sound)
+    toc = (
+        'CD_ROM\n\nTRACK MODE1_RAW\nDATAFILE "a.bin" 00:00:20\n\n'
+        f'TRACK AUDIO\nFILE "a.bin" #{len(data)} 0 00:06:00\nSTART 00:02:00\n'
+    )
+    (tmp_path / "a.toc").write_text(toc)
+    subprocess.run(
+        [peer("toc2cue"), "a.toc", "a.cue"], check=True, cwd=tmp_path, capture_output=True
+    )
+    found = disc(tmp_path / "a.cue")
+    assert user(found) == plain
+    assert (found.tracks[1].lba, found.tracks[1].pregap) == (170, 150)
+    assert main(found.tracks[1]) == sound
