@@ -188,7 +188,8 @@ class FileSystem:
         self._warn(kind, message, entry.extents[0][0] if entry and entry.extents else None)
 
     def __repr__(self) -> str:
-        return f"FileSystem({self.name}, {self.tree}, {escape(str(self.info.get('label', '')))!r})"
+        label = escape(str(self.info.get("label", "")))
+        return f"FileSystem({self.name}, {self.tree}, '{label}')"
 
 
 def _silent(kind: str, message: str, at: int | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
@@ -52,17 +53,17 @@ class ImagePath:
         """The directory that holds it; the root's is the root."""
         return ImagePath(self.filesystem, self._parts[:-1])
 
-    def joinpath(self, *others: str) -> ImagePath:
+    def joinpath(self, *others: str | os.PathLike[str]) -> ImagePath:
         """The path `others` further down; one that begins with "/" starts again at the root."""
         parts = list(self._parts)
         for other in others:
-            text = str(other)
+            text = os.fspath(other)
             if text.startswith("/"):
                 parts.clear()
             parts += [part for part in text.split("/") if part not in ("", ".")]
         return ImagePath(self.filesystem, tuple(parts))
 
-    def __truediv__(self, other: str) -> ImagePath:
+    def __truediv__(self, other: str | os.PathLike[str], /) -> ImagePath:
         return self.joinpath(other)
 
     def lstat(self) -> Entry:
@@ -127,7 +128,10 @@ class ImagePath:
             stack += [path for path in reversed(below) if visited.enter(path.lstat())]
 
     def glob(self, pattern: str) -> Iterator[ImagePath]:
-        """The paths below that match: "*", "?", "[...]" in a part, "**" for any number of parts."""
+        """The paths below that match: "*", "?", "[...]" in a part, "**" for any number of parts.
+
+        Links to directories are not followed.
+        """
         wanted = [part for part in pattern.split("/") if part]
         depth = None if "**" in wanted else len(wanted)
         parts = list(self._parts)
@@ -173,7 +177,7 @@ class ImagePath:
         return "/" + "/".join(self._parts)
 
     def __repr__(self) -> str:
-        return f"ImagePath({escape(str(self))!r})"
+        return f"ImagePath('{escape(str(self))}')"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ImagePath):
