@@ -352,7 +352,10 @@ def chosen(source: Source, format: str | None) -> tuple[Format, str | None]:
 
 
 def as_source(what: What, *, writable: bool = False) -> Source:
-    """`what` as bytes with a size, a path `writable` in place too. Raises MissingError, UnsupportedError for what is no file."""
+    """`what` as bytes with a size, a path `writable` in place too.
+
+    Raises MissingError, and UnsupportedError for what is no file.
+    """
     if isinstance(what, bytes | bytearray | memoryview):
         return MemorySource(what)
     if isinstance(what, str | os.PathLike):
