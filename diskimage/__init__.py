@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from diskimage.jobs.compare import compare
     from diskimage.jobs.convert import convert
     from diskimage.jobs.copy import copy
+    from diskimage.jobs.detect import detect
     from diskimage.jobs.extract import extract
+    from diskimage.jobs.formats import list_formats
     from diskimage.jobs.hash import hash
     from diskimage.jobs.info import info
     from diskimage.jobs.ls import ls
+    from diskimage.jobs.map import map
     from diskimage.jobs.tree import tree
     from diskimage.limits import LIMITS, Limits
     from diskimage.ranges import Ranges
@@ -29,15 +32,18 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _VERBS = (
-    "cat", "check", "compare", "convert", "copy", "extract", "hash", "info", "ls", "tree",
+    "cat", "check", "compare", "convert", "copy", "detect", "extract", "hash", "info", "ls", "map",
+    "tree",
 )  # fmt: skip
 _PLACES = {
     "Image": "image", "open": "image", "Limits": "limits", "LIMITS": "limits", "Ranges": "ranges",
+    "list_formats": "jobs.formats",
 } | {verb: f"jobs.{verb}" for verb in _VERBS}  # fmt: skip
 
 __all__ = [
     "LIMITS", "DiskImageError", "Image", "Limits", "Ranges", "cat", "check", "compare", "convert",
-    "copy", "errors", "extract", "hash", "info", "ls", "open", "tree",
+    "copy", "detect", "errors", "extract", "hash", "info", "list_formats", "ls", "map", "open",
+    "tree",
 ]  # fmt: skip
 
 

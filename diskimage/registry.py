@@ -242,7 +242,7 @@ def detect(seen: Look, file: str) -> Candidate:
         return best
     assert best.known is not None
     if best.known.opens_as_raw:
-        return Candidate("raw", best.score, best.reason, _entry("raw"))
+        return Candidate("raw", best.score, best.reason, entry_of("raw"))
     raise UnsupportedError(
         f"is {best.reason}, which this version does not open",
         file=file,
@@ -259,7 +259,8 @@ def _guest_owns_the_end(sure: list[Candidate], seen: Look) -> bool:
     return trailer and seen.suffix not in known.suffixes
 
 
-def _entry(name: str) -> Entry:
+def entry_of(name: str) -> Entry:
+    """The entry of one of our own formats."""
     return next(entry for entry in ENTRIES if entry.name == name)
 
 

@@ -15,7 +15,8 @@ from diskimage.cli.show import failed
 from diskimage.errors import CancelledError, DiskImageError, LimitError, UsageError, from_os
 
 VERBS = (
-    look.info, look.check, sums.hash_, files.ls, files.tree, files.cat, files.extract,
+    look.info, look.detect, look.formats, look.map_, look.check, sums.hash_,
+    files.ls, files.tree, files.cat, files.extract,
     move.convert, move.copy, sums.compare,
 )  # fmt: skip
 PIPE_GONE = 128 + 13  # what a shell shows for a process that SIGPIPE ended

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,6 +11,7 @@ import click
 from diskimage.cli import show
 from diskimage.cli.bar import progress as shown
 from diskimage.cli.options import JSON, PROGRESS, opening, opens
+from diskimage.errors import from_os
 from diskimage.words import escape
 
 if TYPE_CHECKING:
@@ -30,6 +33,76 @@ def info(image: str, as_json: bool, **how: Any) -> None:
         return
     _sleeve(found)
     show.warned(found.warnings)
+
+
+@click.command()
+@click.argument("file")
+@JSON
+def detect(file: str, as_json: bool) -> int:
+    """Tell which formats claim FILE, and why; exit 3 where opening it would not know."""
+    from diskimage.jobs.detect import detect as job
+
+    found = job(file)
+    if as_json:
+        show.document(found.to_json())
+    else:
+        rows = [(c.score, c.name, c.reason) for c in found.candidates]
+        show.table(("score", "format", "reason"), rows)
+        if found.warning is not None:
+            print(f"warning[suffix]: {escape(found.warning)}", file=sys.stderr)
+        if found.format is not None:
+            print(f"opens as {found.format}")
+    if found.error is None:
+        return 0
+    return found.error.exit_code if as_json else show.failed(found.error, False)
+
+
+@click.command()
+@JSON
+def formats(as_json: bool) -> None:
+    """List the formats, what each can do, and its options."""
+    from diskimage.jobs.formats import list_formats
+
+    found = list_formats()
+    if as_json:
+        show.document(found.to_json())
+        return
+    rows = [
+        (f.name, *("yes" if word in f.can else "-" for word in ("read", "create", "write")),
+         " ".join(f.suffixes), f.title)
+        for f in found.formats
+    ]  # fmt: skip
+    show.table(("format", "read", "create", "write", "suffixes", "what it is"), rows)
+    for found_format in found.formats:
+        for option in found_format.options:
+            print(f"  {found_format.name} -o {option.name}={option.values}: {option.meaning}")
+
+
+@click.command("map")
+@click.argument("image")
+@click.option("--layer", is_flag=True, help="This layer alone; parents are not opened.")
+@click.option("--svg", type=click.Path(), metavar="FILE", help="Write the picture to a new file.")
+@opens
+@JSON
+def map_(image: str, layer: bool, svg: str | None, as_json: bool, **how: Any) -> None:
+    """Show where the bytes of IMAGE are: data, compressed, zeros, holes, backing, bad.
+
+    --json prints the array of `qemu-img map --output=json`, each row with its kind.
+    """
+    from diskimage.jobs.map import map as job
+
+    found = job(image, layer=layer, **opening(how))
+    if svg is not None:
+        try:
+            with Path(svg).open("x", encoding="utf-8") as out:
+                out.write(found.svg())
+        except OSError as error:
+            raise from_os(error, svg) from error
+    if as_json:
+        show.rows(record.to_json() for record in found.records)
+    else:
+        print(escape(found.name))
+        show.ruler(found.tally(show.width()))
 
 
 @click.command()
@@ -65,13 +138,22 @@ def _sleeve(found: Info) -> None:
             ("format", f"{found.format}, {found.variant}" if found.variant else found.format),
             ("size", show.bytes_text(found.size)),
             ("sector", f"{found.sector_size} bytes"),
-            *((k.replace("_", " "), v) for k, v in found.info.items() if k not in known),
+            *((k.replace("_", " "), _text(v)) for k, v in found.info.items() if k not in known),
             *((r.role, r.name if r.opened else f"{r.name} (not opened)") for r in found.references),
         ]
     )
     if found.disc is not None:
         head = ("track", "session", "mode", "LBA", "frames", "time", "title")
         show.table(head, [_track(track) for track in found.tracks])
+
+
+def _text(value: object) -> object:
+    """A value as people read it: lists and mappings with commas between their items."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(str(_text(item)) for item in value)
+    return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
 
 
 def _track(track: Track) -> tuple[object, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO
@@ -11,6 +12,7 @@ from diskimage.errors import DiskImageError
 from diskimage.words import escape, size_text
 
 if TYPE_CHECKING:
+    from diskimage.engine.picture import Tally
     from diskimage.model import Finding
 
 
@@ -33,6 +35,31 @@ def failed(error: DiskImageError, as_json: bool) -> int:
     if error.remedy:
         print(f"help: {escape(error.remedy)}", file=sys.stderr)
     return error.exit_code
+
+
+def rows(values: Iterable[object]) -> None:
+    """Print a JSON array, an element a line, as the elements come."""
+    before = "["
+    for value in values:
+        print(before + _json(value), end="")
+        before = ",\n"
+    print("]" if before != "[" else "[]")
+
+
+def width() -> int:
+    """Columns that a picture may take."""
+    return max(20, min(100, shutil.get_terminal_size().columns) - 4)
+
+
+def ruler(counted: Tally) -> None:
+    """Print a map as one line of cells and its legend."""
+    plain = "utf" not in (sys.stdout.encoding or "").lower()
+    signs = dict(zip(counted.totals, "#=0.-!" if plain else "█▓░·╌✗", strict=True))
+    print("  " + "".join(signs[kind] for kind in counted.cells()))
+    print(f"  0{size_text(counted.size):>{max(1, counted.width - 1)}}")
+    for kind, total in counted.totals.items():
+        if total:
+            print(f"  {signs[kind]} {kind:10}  {bytes_text(total)}")
 
 
 def line(value: object) -> None:

@@ -21,7 +21,7 @@ class Overlay:
     """
 
     def __init__(self, top: Device, bottom: Device) -> None:
-        self._top, self._bottom = top, bottom
+        self.top, self.bottom = top, bottom
         self.size = top.size
         self.block = top.block
         self.info: Mapping[str, object] = top.info
@@ -33,7 +33,7 @@ class Overlay:
             yield from gathered(self._pieces(start, stop))
 
     def _pieces(self, start: int, stop: int) -> Iterator[Runs]:
-        for runs in self._top.runs(start, stop):
+        for runs in self.top.runs(start, stop):
             kinds = runs.kind.tobytes()
             done = 0
             for first, last in _groups(runs, kinds):
@@ -49,7 +49,7 @@ class Overlay:
     def _filled(self, runs: Runs, kinds: bytes, first: int, last: int) -> Iterator[Runs]:
         """Rows [first, last), of which the first and the last are ABSENT."""
         stop = runs.start[last - 1] + runs.length[last - 1]
-        below = _Below(self._bottom, runs.start[first], stop)
+        below = _Below(self.bottom, runs.start[first], stop)
         row = first
         while row < last:
             if kinds[row] == Kind.ABSENT:

@@ -1,0 +1,131 @@
+"""Where an image's guest bytes are, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Unpack
+
+from diskimage.engine.guard import guarded
+from diskimage.engine.picture import Piece, Tally, kind_of, svg, tally
+from diskimage.image import Image, What
+from diskimage.jobs.opening import Opening, opened
+from diskimage.layers.overlay import Overlay
+from diskimage.model import Device, Extent, Kind
+from diskimage.runs import joined, view
+
+WIDTH = 800  # cells of a picture that nobody gave a width
+
+
+class Record(NamedTuple):
+    """One row of a map, with the fields of `qemu-img map --output=json` and `kind`.
+
+    `depth` counts layers from the image itself, `present` says that a layer answers; `offset` is
+    that of plain bytes in their file.
+    """
+
+    start: int
+    length: int
+    depth: int
+    present: bool
+    zero: bool
+    data: bool
+    offset: int | None
+    kind: str
+
+    def to_json(self) -> dict[str, object]:
+        """The row; `offset` only where there is one."""
+        row = self._asdict()
+        if self.offset is None:
+            del row["offset"]
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """All rows of an image's map. `bytes_of` counts guest bytes by kind."""
+
+    name: str
+    size: int
+    records: tuple[Record, ...]
+
+    @property
+    def bytes_of(self) -> dict[str, int]:
+        """Guest bytes of each kind."""
+        return self.tally().totals
+
+    def tally(self, width: int = WIDTH) -> Tally:
+        """The rows counted into `width` cells."""
+        pieces = (Piece(r.start, r.length, r.kind) for r in self.records)
+        return tally(pieces, self.size, width)
+
+    def svg(self, width: int = WIDTH) -> str:
+        """The map as an SVG document."""
+        return svg(self.tally(width), self.name)
+
+    def to_json(self) -> list[dict[str, object]]:
+        """The bare array."""
+        return [record.to_json() for record in self.records]
+
+
+def map(image: What | Image, *, layer: bool = False, **how: Unpack[Opening]) -> Map:
+    """The map of `image`; with `layer` of this layer alone, parents unopened."""
+    if layer:
+        how["references"] = "list"
+    with opened(image, **how) as found:
+        return Map(found.name, found.size, tuple(records(found)))
+
+
+def records(image: Image) -> Iterator[Record]:
+    """The rows of an open image's map, as few as their fields allow."""
+    last: Record | None = None
+    for record in _rows(image.device, 0, image.size, 0):
+        if last is not None and _continues(last, record):
+            last = last._replace(length=last.length + record.length)
+            continue
+        if last is not None:
+            yield last
+        last = record
+    if last is not None:
+        yield last
+
+
+def _continues(a: Record, b: Record) -> bool:
+    if a[2:6] != b[2:6] or a.kind != b.kind or (a.offset is None) != (b.offset is None):
+        return False
+    return a.offset is None or a.offset + a.length == b.offset
+
+
+def _rows(device: Device, start: int, stop: int, depth: int) -> Iterator[Record]:
+    """The rows of [start, stop): what a layer does not answer is asked of the one below it."""
+    if not isinstance(device, Overlay):
+        # with no backing such formats read as zeros what they do not hold at all
+        layered = device.info.get("backing", "") is None
+        parts = device.info.get("parts")
+        flat = isinstance(parts, list) and len(parts) == 1  # raw: a hole has its place too
+        for runs in guarded(device, start, stop):
+            for extent in joined(view(runs)):
+                yield _record(extent, depth, layered, flat)
+        return
+    for row in _rows(device.top, start, stop, depth):
+        if row.kind != "absent":
+            yield row
+            continue
+        end = row.start + row.length
+        below = min(end, device.bottom.size)
+        if row.start < below:
+            yield from _rows(device.bottom, row.start, below, depth + 1)
+        if max(row.start, below) < end:
+            at = max(row.start, below)
+            yield Record(at, end - at, depth, False, True, False, None, "hole")
+
+
+def _record(extent: Extent, depth: int, layered: bool, flat: bool) -> Record:
+    zero = extent.kind == Kind.ZERO
+    data = extent.kind in (Kind.DATA, Kind.CODED, Kind.BAD)
+    present = extent.kind != Kind.ABSENT and not (extent.hole and layered)
+    plain = extent.kind == Kind.DATA and extent.records is None
+    offset = extent.at if plain else extent.start if zero and flat else None
+    return Record(
+        extent.start, extent.length, depth, present, zero, data, offset, kind_of(extent)
+    )
