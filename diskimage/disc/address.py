@@ -8,6 +8,7 @@ subchannel, full tables of contents) counts from the beginning of the first preg
 from __future__ import annotations
 
 PREGAP = 150  # frames before LBA 0
+LONGEST = 449850  # frames up to 99:59:74, the last time that a header can hold
 _LEAD_IN = 450150  # LBA -45150 is 90:00:00
 
 

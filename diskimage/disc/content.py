@@ -104,7 +104,7 @@ def synced(source: Source, at: int, stop: int, mode: Mode) -> bool:
 
 
 def _synced(frame: bytes) -> bool:
-    return frame[:12] == SYNC
+    return len(frame) >= RAW and frame[:12] == SYNC
 
 
 def _is_form(frame: bytes) -> bool:

@@ -108,7 +108,8 @@ def _times(lba: int, count: int) -> bytes:
         first = second * 75 + frame
         part = min(count, _MINUTE - first)
         piece = bytearray(_minute()[3 * first : 3 * (first + part)])
-        piece[0::3] = bytes([minute // 10 << 4 | minute % 10]) * part
+        tens, ones = divmod(minute % 100, 10)  # two digits, whatever a sheet says
+        piece[0::3] = bytes([tens << 4 | ones]) * part
         out += piece
         lba, count = lba + part, count - part
     return bytes(out)

@@ -95,7 +95,7 @@ def probe(look: Look) -> Bid | None:
         at = DESCRIPTORS * mode.size + mode.user_at
         if _volume_at(look.head, at):
             return Bid(90, f"{_standard(look.head, at)} at {at + 1} ({mode.size}-byte frames)")
-    if look.suffix == ".iso":
+    if look.suffix == ".iso" and look.size:
         return Bid(20, "suffix .iso, and no volume descriptor")
     return None
 
@@ -248,9 +248,13 @@ def _text(field: bytes) -> str:
 
 
 def losses(what: Device | Disc, **_options: object) -> list[Loss]:
-    """What an ISO cannot hold of `what`, as its metadata tells; Form 2 only the pass can tell."""
+    """What an ISO cannot hold of `what`, as its metadata tells; Form 2 only the pass can tell.
+
+    Raises UsageError for a disc without data.
+    """
     if not isinstance(what, Disc):
         return []
+    _user_data(what)
     return [*_content_losses(what), *_description_losses(what)]
 
 
@@ -291,9 +295,7 @@ def create(what: Device | Disc, stem: str, **_options: object) -> Plan:
     Raises UsageError for a disc without data, UnsupportedError for a device that is no multiple of
     2048 bytes.
     """
-    device = what.data if isinstance(what, Disc) else what
-    if device is None:
-        raise UsageError("the disc has no data track", remedy="extract its audio instead")
+    device = _user_data(what) if isinstance(what, Disc) else what
     if device.size % USER:
         raise UnsupportedError(
             f"{device.size} bytes are no multiple of the 2048-byte sectors of {stem or 'an ISO'}",
@@ -301,6 +303,12 @@ def create(what: Device | Disc, stem: str, **_options: object) -> Plan:
         )
     yield Size(device.size)
     yield Copy(device.runs(), 0)
+
+
+def _user_data(disc: Disc) -> Device:
+    if disc.data is None:
+        raise UsageError("the disc has no data track", remedy="convert it to BIN/CUE")
+    return disc.data
 
 
 FORMAT = Format(

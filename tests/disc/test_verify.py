@@ -114,6 +114,16 @@ def test_addresses_that_are_all_off_are_one_finding(tmp_path: Path) -> None:
     assert list(problems(disc(path))) == []
 
 
+def test_a_track_past_100_minutes_has_the_address_of_two_digits(tmp_path: Path) -> None:
+    sheet = one("AUDIO").replace("INDEX 01", "PREGAP 2599:58:00\n INDEX 01") + (
+        '  FILE "b.bin" BINARY\n TRACK 02 MODE1/2352\n INDEX 01 00:00:00\n'
+    )
+    data = b"".join(frames.mode1(bytes(2048), lba) for lba in range(2))
+    path = write(tmp_path, sheet, a_bin=frames.audio(1), b_bin=data)
+    assert told(list(problems(disc(path))))
+    assert disc(path).tracks[1].lba == 2599 * 4500 + 58 * 75 + 1
+
+
 def test_a_header_that_is_no_address(tmp_path: Path) -> None:
     content = bytearray(SECOND)
     content[RAW + 13] = 0x7A

@@ -98,6 +98,15 @@ def test_a_gap_between_sessions_that_a_sheet_cannot_say_is_a_loss(tmp_path: Path
     assert losses(disc(split(tmp_path))) == []
 
 
+def test_addresses_that_no_header_holds_are_said() -> None:
+    source = MemorySource(b"")
+    most = 449850 * 2048  # up to 99:59:74
+    long = Placed([Extent(0, most + 2048, Kind.ZERO)], 2048)
+    assert [(loss.name, loss.content) for loss in losses(long)] == [("addresses", False)]
+    assert losses(long, frames="2048") == []
+    assert losses(Placed([Extent(0, most, Kind.DATA, source)], 2048)) == []
+
+
 def test_waves_become_bins(tmp_path: Path) -> None:
     path = write(tmp_path, one("AUDIO", kind="WAVE"), a_bin=wave(FIRST[:-4]))
     assert outputs(create(disc(path), "x"))["x.bin"] == FIRST[:-4] + bytes(4)

@@ -22,7 +22,7 @@ from diskimage.limits import LIMITS
 from tests.makers import frames
 from tests.makers.cue import one, write
 from tests.makers.iso import volume
-from tests.makers.opened import disc, user
+from tests.makers.opened import disc, kinds, user
 
 DATA = frames.data(20)
 FORM = frames.data(20, mode=2)
@@ -128,6 +128,13 @@ def test_each_fault_is_one_line_with_its_place_and_a_remedy(
         image.open(path, format="cue")
     assert caught.value.remedy
     assert "\n" not in str(caught.value)
+
+
+def test_a_missing_cd_text_file_is_said_and_the_frames_are_read(tmp_path: Path) -> None:
+    sheet = 'CDTEXTFILE "none.cdt"\n' + one("MODE1/2352")
+    path = write(tmp_path, sheet, a_bin=DATA[0])
+    assert user(disc(path)) == DATA[1]
+    assert kinds(path) == ["missing"]
 
 
 @given(st.binary(max_size=400))

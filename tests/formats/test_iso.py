@@ -92,6 +92,7 @@ def test_the_probe_tells_its_reason() -> None:
     assert bid(bare, "a.bin") == (90, "CD001 at 37385 (2336-byte frames)")
     assert bid(bytes(40960), "a.iso") == (20, "suffix .iso, and no volume descriptor")
     assert bid(bytes(40960), "a.bin") == (0, "")
+    assert bid(b"", "a.iso") == (0, "")
     assert bid(frames.audio(20), "a.bin") == (0, "")
 
 
@@ -185,6 +186,8 @@ def test_what_an_iso_cannot_hold_is_named(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_an_iso_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no data track"):
+        losses(disc(write(tmp_path, one("AUDIO"), a_bin=frames.audio(2))))
     with pytest.raises(UsageError, match="no data track"):
         outputs(create(disc(write(tmp_path, one("AUDIO"), a_bin=frames.audio(2))), "x"))
     with pytest.raises(UnsupportedError, match="2049 bytes"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from diskimage.disc.address import time
+from diskimage.disc.address import LONGEST, time
 from diskimage.disc.framing import FRAMES, framed
 from diskimage.disc.modes import USER
 from diskimage.disc.tracks import stored_frames
@@ -57,10 +57,13 @@ class Part:
         return self.stop - self.start
 
 
-def losses(what: Device | Disc, **_options: object) -> list[Loss]:
-    """What a sheet cannot say: a gap between sessions other than the standard's."""
+def losses(what: Device | Disc, *, frames: str = "mode1", **_options: object) -> list[Loss]:
+    """What a sheet cannot say: a gap between sessions other than the standard's; and what a frame
+    cannot: an address of 100 minutes or more."""
     if not isinstance(what, Disc):
-        return []
+        long = frames != "2048" and what.size // USER > LONGEST
+        message = "header addresses start again after 99:59:74; frames=2048 keeps none"
+        return [Loss("addresses", message, content=False)] if long else []
     return [
         Loss("gaps", f"the gap before session {number} is not the standard's", content=False)
         for number in _odd_gaps(what)

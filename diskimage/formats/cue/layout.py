@@ -19,6 +19,8 @@ from diskimage.formats.cue.sheet import Entry, Index, Named
 from diskimage.model import Gate, Mode, Piece, Source
 from diskimage.parse import read
 
+Mark = tuple[int, Index]
+"""An index, and the place of its track in the sheet."""
 LEAD_OUT = (6750, 2250)  # frames of the first session's lead-out, and of a later one's
 LEAD_IN = 4500
 
@@ -57,8 +59,14 @@ def lay_out(
     Raises CorruptError where indexes go back or content is not what the sheet declares,
     TruncatedError where an index lies after the end of its file.
     """
+    marks: dict[int, list[Mark]] = {number: [] for number in files}
+    for i, entry in enumerate(tracks):
+        for index in entry.indexes:
+            marks[index.file].append((i, index))
     segments = [
-        part for number, file in files.items() for part in _segments(tracks, file, number, sheet)
+        part
+        for number, file in files.items()
+        for part in _segments(tracks, file, marks[number], sheet)
     ]
     modes = [
         _confirmed(entry, [part for part in segments if part.track == i], sheet, gate)
@@ -76,9 +84,10 @@ def lay_out(
     return list(_addressed(tracks, modes, segments))
 
 
-def _segments(tracks: Sequence[Entry], file: Opened, number: int, sheet: str) -> Iterator[Segment]:
+def _segments(
+    tracks: Sequence[Entry], file: Opened, marks: Sequence[Mark], sheet: str
+) -> Iterator[Segment]:
     """The segments of one file, in order. The last one runs to its end, and may be negative."""
-    marks = [(i, ix) for i, entry in enumerate(tracks) for ix in entry.indexes if ix.file == number]
     at, done = file.at, 0
     before: tuple[int, Index | None] = (marks[0][0], None)
     jump: int | None = None

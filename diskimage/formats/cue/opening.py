@@ -8,7 +8,14 @@ from collections.abc import Iterator
 from diskimage.disc.tracks import assemble
 from diskimage.disc.verify import problems
 from diskimage.disc.wave import is_riff, samples
-from diskimage.errors import CorruptError, DiskImageError, LimitError, LoopError, UnsupportedError
+from diskimage.errors import (
+    CorruptError,
+    DiskImageError,
+    LimitError,
+    LoopError,
+    MissingError,
+    UnsupportedError,
+)
 from diskimage.formats.cue.layout import Opened, lay_out
 from diskimage.formats.cue.sheet import COMMANDS, TEXTS, Named, Sheet, decode, parse
 from diskimage.model import Bid, Disc, Finding, Gate, Look, Source
@@ -58,7 +65,7 @@ def open_cue(source: Source, gate: Gate) -> Disc:
         medium=_medium(sheet),
         catalog=sheet.catalog,
         text=sheet.text,
-        cdtext=_part(sheet.cdtext, (), source, gate) if sheet.cdtext else None,
+        cdtext=_packs(sheet, source, gate),
         info={
             "variant": _variant(sheet),
             "files": [file.named.name for file in files.values()],
@@ -99,6 +106,17 @@ def _part(named: Named, instead: tuple[str, ...], sheet: Source, gate: Gate) -> 
             remedy="copy or download it again",
         )
     return part
+
+
+def _packs(sheet: Sheet, source: Source, gate: Gate) -> Source | None:
+    """The CD-TEXT file. Without it the frames are still whole."""
+    if sheet.cdtext is None:
+        return None
+    try:
+        return _part(sheet.cdtext, (), source, gate)
+    except MissingError as error:
+        gate.warn("missing", error.message)
+        return None
 
 
 def _opened(sheet: Sheet, number: int, source: Source, gate: Gate) -> Opened:
