@@ -221,6 +221,10 @@ class _Walk:
             yield Finding("corrupt", f"a compressed cluster with subclusters {bitmap:#x}", place)
         elif bitmap & 0xFFFFFFFF and not placed:
             yield Finding("corrupt", f"subclusters without a place: {bitmap:#x}", place)
+        last = max(0, (bitmap & 0xFFFFFFFF).bit_length() - 1) * (self._cluster // 32)
+        if not self._outside and (first & OFFSET) + last >= self._source.size:
+            text = f"a subcluster of data at {first & OFFSET} is past the end of the file"
+            yield Finding("truncated", text, place)
 
     def _compressed(self, entry: int, place: int, times: int) -> Iterator[Finding]:
         if self._outside:
@@ -246,7 +250,7 @@ class _Walk:
             yield from faults
             return
         length = 1
-        if guest is not None and not entry & layout.ZERO:
+        if guest is not None and not (self._header.extended or entry & layout.ZERO):
             length = max(1, min(self._cluster, self._header.size - guest))
         if at < self._source.size < at + length:
             text = f"data at {at} ends past the end of the file ({self._source.size})"
