@@ -21,7 +21,7 @@ SYSTEM = ("/usr", "/lib", "/dev", "/proc/self", "/sys", "/etc/localtime")
 
 def watch(log: Path, *allowed: str) -> None:
     """Write each name that is opened outside `allowed` to `log`, a line each."""
-    places = [Path(place).resolve() for place in (*allowed, *OWN, *SYSTEM)]
+    places = [os.path.realpath(place) for place in (*allowed, *OWN, *SYSTEM)]
     line = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:
@@ -30,7 +30,7 @@ def watch(log: Path, *allowed: str) -> None:
         name = Path(os.fsdecode(arguments[0]))
         # under O_NOFOLLOW a link at the end is an error, not a way out
         kept = isinstance(arguments[2], int) and arguments[2] & os.O_NOFOLLOW
-        path = name.parent.resolve() / name.name if kept else name.resolve()
+        path = Path(os.path.realpath(name.parent if kept else name), name.name if kept else "")
         if not any(path.is_relative_to(place) for place in places):
             os.write(line, f"{str(name)!r}\n".encode())
 
