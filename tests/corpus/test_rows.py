@@ -61,6 +61,7 @@ def rows(path: Path, column: str, absent: bool = False) -> list[Any]:
         if row["path"].partition("/")[0] in FORMATS
         and (row[column] == "-") == absent
         and not row.get("variant", "").startswith("companion of")
+        and not (absent and "see TRACKS.tsv" in row["note"])  # several tracks: its rows are there
     ]
 
 
@@ -104,8 +105,6 @@ def test_tracks_are_the_oracles(row: Row, corpus: Path, run: Run, dim: str) -> N
 @pytest.mark.parametrize("row", rows(MANIFEST, "guest_size", absent=True))
 def test_what_cannot_be_read_is_refused_by_name(row: Row, corpus: Path, run: Run, dim: str) -> None:
     name = row["path"].removesuffix(".xz")
-    if name not in PARSE_ONLY and "see TRACKS.tsv" in row["note"]:
-        pytest.skip("a disc of several tracks: its rows are those of TRACKS.tsv")
     error = hashed(run, dim, stored(corpus, row))["error"]
     assert error["kind"] in PARSE_ONLY[name], error
 
@@ -133,11 +132,20 @@ def tree_rows() -> list[Any]:
     ]  # fmt: skip
 
 
+TREES_REFUSED = {
+    "iso/libarchive__test_read_format_iso_rockridge_ce_loop.iso": "loop",
+}
+"""ISOs whose files are refused (one of the other tools never ends on it): path to kind."""
+
+
 @pytest.mark.parametrize(("path", "tools"), tree_rows())
 def test_files_are_those_that_another_tool_extracts(
     path: str, tools: dict[str, Counter[str]], corpus: Path, run: Run, dim: str, tmp_path: Path
 ) -> None:
     done = run([dim, "extract", corpus / path, tmp_path, "--json"])
+    if path in TREES_REFUSED:
+        assert json.loads(done.stderr)["error"]["kind"] == TREES_REFUSED[path]
+        return
     assert done.returncode == 0, done.stderr
     files = [
         Path(folder, name)
