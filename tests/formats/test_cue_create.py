@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, strategies as st
 
+from diskimage.disc.tracks import describe
 from diskimage.errors import UnsupportedError, UsageError
 from diskimage.formats.cue import FORMAT
 from diskimage.formats.cue.create import create, losses
@@ -190,3 +193,51 @@ def test_a_framed_iso_cooked_by_bchunk_is_that_iso(tmp_path: Path, peer: Peer) -
     command = [peer("bchunk"), str(made.with_suffix(".bin")), str(made), "out"]
     subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
     assert (tmp_path / "out01.iso").read_bytes() == iso.read_bytes()
+
+
+# --- any disc -------------------------------------------------------------------------------
+
+
+@st.composite
+def layouts(draw: st.DrawFn) -> list[tuple[str, int, int, int, int, int]]:
+    """Tracks: mode, frames absent and stored before index 1, to index 2, after it, absent."""
+    few, some = st.integers(0, 3), st.integers(1, 4)
+    modes = st.sampled_from(["AUDIO", "MODE1/2048", "MODE2/2324", "CDG"])
+    return draw(st.lists(st.tuples(modes, few, few, some, few, few), min_size=1, max_size=5))
+
+
+SIZES = {"AUDIO": 2352, "MODE1/2048": 2048, "MODE2/2324": 2324, "CDG": 2448}
+
+
+def one_file(tracks: list[tuple[str, int, int, int, int, int]]) -> tuple[str, bytes, list[int]]:
+    """A sheet of one FILE, its bytes, and the LBA of each index 1, counted here."""
+    lines, content, lbas, at, lba = ['FILE "a.bin" BINARY'], b"", [], 0, 0
+    for number, (mode, absent, gap, first, second, after) in enumerate(tracks, 1):
+        lines.append(f"TRACK {number:02} {mode}")
+        lines += [f"PREGAP 00:00:{absent:02}"] if absent else []
+        lines += [f"INDEX 00 00:00:{at:02}"] if gap else []
+        lines.append(f"INDEX 01 00:00:{at + gap:02}")
+        lines += [f"INDEX 02 00:00:{at + gap + first:02}"] if second else []
+        lines += [f"POSTGAP 00:00:{after:02}"] if after else []
+        lba = -absent if number == 1 and mode not in ("AUDIO", "CDG") else lba
+        lbas.append(lba + absent + gap)
+        stored = gap + first + second
+        content += random.Random(number).randbytes(stored * SIZES[mode])
+        at, lba = at + stored, lba + absent + stored + after
+    return "\n".join(lines), content, lbas
+
+
+@given(tracks=layouts())
+def test_any_disc_merges_and_splits(
+    tmp_path_factory: pytest.TempPathFactory, tracks: list[tuple[str, int, int, int, int, int]]
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    sheet, content, lbas = one_file(tracks)
+    found = disc(write(folder, sheet, a_bin=content))
+    assert [track.lba for track in found.tracks] == lbas
+    parts = disc(publish(create(found, "x", layout="tracks"), folder / "parts", "x.cue"))
+    merged = disc(publish(create(parts, "x"), folder / "whole", "x.cue"))
+    assert (folder / "whole/x.bin").read_bytes() == content
+    for other in (parts, merged):
+        assert list(map(describe, other.tracks)) == list(map(describe, found.tracks))
+        assert list(map(main, other.tracks)) == list(map(main, found.tracks))
