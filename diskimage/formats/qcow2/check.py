@@ -153,7 +153,8 @@ class _Walk:
     def _load(self, at: int, first: int) -> None:
         """Keep the counts of a block as far as the file has clusters."""
         raw = read(self._source, at, self._cluster, "refcount block")
-        counts = unpacked(raw, self._header.refcount_order)[: max(0, self._clusters - first)]
+        most = max(0, self._clusters - first)
+        counts = unpacked(raw, self._header.refcount_order, most)[:most]
         if counts.typecode != "H":
             counts = array("H", [min(MOST, count) for count in counts])
         self._stored[first : first + len(counts)] = counts

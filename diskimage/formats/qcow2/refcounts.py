@@ -24,8 +24,9 @@ def packed(counts: array[int], order: int) -> bytes:
     return bytes(out)
 
 
-def unpacked(raw: bytes | bytearray, order: int) -> array[int]:
-    """The counts of stored bytes."""
+def unpacked(raw: bytes | bytearray, order: int, most: int) -> array[int]:
+    """The first `most` counts of stored bytes, or some more."""
+    raw = raw[: (most << order) // 8 + 8]
     if order >= 3:
         return words(raw, CODES[order], big_endian=True)
     width, mask = 1 << order, (1 << (1 << order)) - 1
@@ -96,9 +97,8 @@ class Refcounts:
     def _block(self, at: int) -> bytes:
         """The first block's bytes; it will be at `at`."""
         full, self._counts = self._counts[: self._per_block], self._counts[self._per_block :]
-        full.extend(array("Q", bytes(8 * (self._per_block - len(full)))))
         self._blocks.append(at)
-        return packed(full, self._order)
+        return packed(full, self._order).ljust(self._cluster, b"\0")
 
     def close(self, end: int) -> Generator[Step, Any, tuple[int, int, int]]:
         """Put the last blocks and the table of all: (its place, its clusters, the file's end)."""
