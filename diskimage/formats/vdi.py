@@ -376,15 +376,6 @@ def header_bytes(header: Header, allocated: int) -> bytes:
     )  # fmt: skip
 
 
-def measure(what: Device | Disc, *, type: str = "dynamic") -> int:
-    """The most bytes that the created file can have: every stored block of the source kept."""
-    device = _device(what)
-    header = _layout(_whole(device.size, SECTOR), DYNAMIC)
-    if type == "fixed":
-        return header.data_at + header.blocks * BLOCK
-    return header.data_at + sum(1 for _ in filled(device, BLOCK, CONTENT)) * BLOCK
-
-
 FORMAT = Format(
     name="vdi",
     title="VirtualBox disk image",

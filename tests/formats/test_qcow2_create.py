@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 
 from diskimage.errors import DiskImageError, LimitError, UsageError
 from diskimage.formats.qcow2.check import check
-from diskimage.formats.qcow2.create import create, losses, measure
+from diskimage.formats.qcow2.create import create, losses
 from diskimage.formats.qcow2.open import open_qcow2
 from diskimage.formats.qcow2.refcounts import closing, packed, unpacked
 from diskimage.layers.blank import Blank
@@ -102,7 +102,6 @@ def test_created_images_hold_the_source(options: dict[str, object]) -> None:
         lawful(device)
         assert read(device) == padded(content)
         assert list(check(MemorySource(image), OpenGate())) == []
-        assert len(image) <= measure(disk(content), **options)
 
 
 @st.composite
@@ -178,7 +177,7 @@ def test_a_pebibyte_of_nothing_is_a_few_steps(tmp_path: Path, peer: Peer) -> Non
     assert sum(len(one.data) for one in steps if isinstance(one, Put)) < 1 << 18
     image = tmp_path / "a.qcow2"
     image.write_bytes(image_of(create(Blank(PIB), "a")))
-    assert image.stat().st_size <= measure(Blank(PIB))
+    assert image.stat().st_size < 18 << 20  # an L1 table of 16 MiB
     assert "No errors" in qemu(peer, "check", image)
     device = open_qcow2(MemorySource(image.read_bytes()), OpenGate())
     assert [len(runs) for runs in device.runs()] == [1]

@@ -10,7 +10,7 @@ one group, the counts of one refcount block, and the pages of the L1 table that 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from diskimage.codecs import deflate, zstd
 from diskimage.errors import LimitError, UsageError
 from diskimage.formats.qcow2 import layout
 from diskimage.formats.qcow2.layout import COMPRESSED, COPIED, LENGTH_V2
-from diskimage.formats.qcow2.refcounts import Refcounts, closing
+from diskimage.formats.qcow2.refcounts import Refcounts
 from diskimage.layers.gather import hole
 from diskimage.layers.parts import ANSWERED, CONTENT, filled
 from diskimage.layers.table import written
@@ -305,26 +305,3 @@ def _v3(made: Shape) -> Mapping[str, int]:
 def _extension(kind: int, data: bytes) -> bytes:
     head: bytes = layout.EXTENSION.build({"type": kind, "length": len(data)})
     return head + data.ljust(_whole(len(data), 8), b"\0")
-
-
-def measure(what: Device | Disc, **options: Any) -> int:
-    """The bytes that the file needs at most: of each cluster with content, as if none shrank."""
-    device = _device(what)
-    made = shape(device.size, **options)
-    wanted = CONTENT if made.backing is None else ANSWERED
-    clusters = sum(_touched(device, made.cluster, wanted))
-    tables = sum(1 for _ in filled(device, made.cover, wanted))
-    fixed = made.data_at // made.cluster + clusters + tables
-    blocks, table = closing(fixed, 0, made.cluster * 8 >> made.refcount_order, made.cluster)
-    return (fixed + blocks + table) * made.cluster
-
-
-def _touched(device: Device, cluster: int, wanted: bytes) -> Iterator[int]:
-    """For each row of a wanted kind, the clusters that it is the first to touch."""
-    last = -1
-    for runs in device.runs():
-        for start, length, kind in zip(runs.start, runs.length, runs.kind, strict=True):
-            if wanted[kind]:
-                first, stop = max(last + 1, start // cluster), (start + length - 1) // cluster
-                yield max(0, stop + 1 - first)
-                last = max(last, stop)
