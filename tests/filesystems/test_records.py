@@ -119,7 +119,7 @@ def test_any_system_use_field_is_read_or_one_error(first: bytes, second: bytes) 
     found = susp.RockRidge()
     with suppress(DiskImageError):
         susp.fill(found, isotree.ce(1, 0, len(second)) + first, areas_of({1: second}), LIMITS)
-    assert found.target is None or len(found.target) <= 2 * LIMITS.link_target
+    assert len(found.name or b"") <= LIMITS.continuation_bytes
 
 
 @given(st.binary(min_size=1, max_size=600), st.integers(1, 249))

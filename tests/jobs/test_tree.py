@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from diskimage.errors import LimitError, MissingError
-from diskimage.filesystems.iso9660_author import Link, author
+from diskimage.filesystems.iso9660_author import Content, Link, author
 from diskimage.image import open as open_image
 from diskimage.jobs.tree import tree
 from diskimage.limits import Limits
 from tests.makers.isotree import ER, SP, Dir, File, nm, px, volume
 
-FILES = {
+FILES: dict[str, Content] = {
     "readme.txt": b"hello\n",
     "docs/manual.txt": b"m" * 5000,
     "docs/more/notes": b"",

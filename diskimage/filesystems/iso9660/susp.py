@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from struct import Struct
 
 from diskimage.errors import CorruptError, LimitError, LoopError
 from diskimage.filesystems.iso9660.records import long_seconds, seconds
@@ -19,6 +20,7 @@ _XA = 14  # bytes of extended attributes of a CD-ROM XA directory record
 _RRIP = (b"RRIP_1991A", b"IEEE_P1282", b"IEEE_1282")
 _RRIP_ONLY = frozenset({b"RR", b"PX", b"NM"})
 _CONTINUE, _CURRENT, _PARENT, _ROOT = 1, 2, 4, 8  # flags of NM and of components of SL
+_PX = Struct("<I12xI4xI4x")  # mode, (links,) uid, gid, the little-endian halves
 _LONG = 0x80  # TF: dates of 17 bytes, else of 7
 
 
@@ -157,10 +159,10 @@ def fill(found: RockRidge, system: bytes, areas: Areas, limits: Limits) -> None:
         action = _ACTIONS.get(name)
         if action is not None:
             action(found, body)
-        if len(found.name or b"") > limits.path_bytes:
-            raise LimitError(f"a name of more than {limits.path_bytes} bytes (path_bytes)")
-        if sum(map(len, found.link)) > limits.link_target:
-            raise LimitError(f"a link target above {limits.link_target} bytes (link_target)")
+    if found.name is not None and len(found.name) > limits.path_bytes:
+        raise LimitError(f"a name of more than {limits.path_bytes} bytes (path_bytes)")
+    if sum(map(len, found.link)) > limits.link_target:
+        raise LimitError(f"a link target above {limits.link_target} bytes (link_target)")
 
 
 def _nm(found: RockRidge, body: bytes) -> None:
@@ -170,9 +172,9 @@ def _nm(found: RockRidge, body: bytes) -> None:
 
 
 def _px(found: RockRidge, body: bytes) -> None:
-    if len(body) < 32:
+    if len(body) < _PX.size:
         raise CorruptError("a PX entry that is too short")
-    found.mode, _, found.uid, found.gid = _numbers(body, 4)
+    found.mode, found.uid, found.gid = _PX.unpack_from(body)
     if len(body) >= 40:  # since RRIP 1.12
         found.serial = int.from_bytes(body[32:36], "little")
 
