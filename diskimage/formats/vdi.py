@@ -19,6 +19,7 @@ from diskimage.errors import CorruptError, LimitError, TruncatedError, Unsupport
 from diskimage.layers.overlay import Overlay
 from diskimage.layers.parts import CONTENT, filled
 from diskimage.layers.table import Flat, Match, Pages, Rule, TableDevice, words, written
+from diskimage.limits import Limits
 from diskimage.model import (
     HOLE,
     Barrier,
@@ -30,7 +31,6 @@ from diskimage.model import (
     Format,
     Gate,
     Kind,
-    Limits,
     Look,
     Loss,
     Option,
