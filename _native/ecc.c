@@ -7,13 +7,12 @@
 #include <string.h>
 
 enum { AREA = 12, P_WIDTH = 86, P_COUNT = 24, Q_WIDTH = 52, Q_COUNT = 43, Q_ROWS = 26 };
-enum { PADDED = 96, ROUNDS = 8 };
+enum { P_PADDED = 96, Q_PADDED = 64, MOST = 3, ROUNDS = 8 };
 
 const uint8_t di_sync[12] = {0,    0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
                              0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0};
 
-static uint8_t third[256]; /* division by alpha + 1 */
-static uint8_t powers[510], logarithms[256];
+static uint8_t logarithms[256];
 
 static uint8_t twice(uint8_t value)
 {
@@ -23,12 +22,8 @@ static uint8_t twice(uint8_t value)
 void di_parity_prepare(void)
 {
     uint8_t value = 1;
-    for (int i = 0; i < 256; i++)
-        third[i ^ twice((uint8_t)i)] = (uint8_t)i;
-    for (int power = 0; power < 255; power++, value = twice(value)) {
-        powers[power] = powers[power + 255] = value;
+    for (int power = 0; power < 255; power++, value = twice(value))
         logarithms[value] = (uint8_t)power;
-    }
 }
 
 /* ---- the inner loop, once for each width of registers that a compiler may use ---- */
@@ -36,53 +31,78 @@ void di_parity_prepare(void)
 typedef uint8_t vector __attribute__((vector_size(32), aligned(1), may_alias));
 typedef int8_t signs __attribute__((vector_size(32)));
 
-DI_INLINE void parity_rows(const uint8_t *const *rows, int count, int width, uint8_t *a,
-                           uint8_t *b)
+/* By address, since a vector as an argument would depend on the processor the caller is built for. */
+DI_INLINE void double_all(vector *values)
 {
-    for (int at = 0; at < width; at += 32) {
-        vector weighted = {0}, sum = {0};
-        for (int t = 0; t < count; t++) {
-            vector row = *(const vector *)(const void *)(rows[t] + at);
-            sum ^= row;
-            weighted ^= row;
-            vector high = (vector)((signs)weighted < (signs){0});
-            weighted = (weighted + weighted) ^ (high & 0x1D);
-        }
-        *(vector *)(void *)(a + at) = weighted;
-        *(vector *)(void *)(b + at) = sum;
+    vector high = (vector)((signs)*values < (signs){0});
+    *values = (*values + *values) ^ (high & 0x1D);
+}
+
+/* Division by alpha + 1: multiplication by its inverse. */
+DI_INLINE void third_all(vector *values)
+{
+    enum { INVERSE = 0xF4 };
+    vector once = *values;
+    for (int bit = 6; bit >= 0; bit--) {
+        double_all(values);
+        if (INVERSE >> bit & 1)
+            *values ^= once;
     }
 }
 
-void di_parity_portable(const uint8_t *const *rows, int count, int width, uint8_t *a, uint8_t *b)
+/* With a the sum of row t times alpha^(count - t) and b that of the rows: 3 p0 = 2 a + b and
+ * p1 = p0 + b. The vectors of a row go side by side to hide each other's latency. */
+DI_INLINE void parity_rows(const uint8_t *const *rows, int count, int vectors, uint8_t *p0,
+                           uint8_t *p1)
 {
-    parity_rows(rows, count, width, a, b);
+    vector a[MOST] = {0}, b[MOST] = {0};
+    for (int t = 0; t < count; t++) {
+        const vector *row = (const vector *)(const void *)rows[t];
+        for (int i = 0; i < vectors; i++) {
+            b[i] ^= row[i];
+            a[i] ^= row[i];
+            double_all(&a[i]);
+        }
+    }
+    for (int i = 0; i < vectors; i++) {
+        double_all(&a[i]);
+        a[i] ^= b[i];
+        third_all(&a[i]);
+        ((vector *)(void *)p0)[i] = a[i];
+        ((vector *)(void *)p1)[i] = a[i] ^ b[i];
+    }
+}
+
+DI_INLINE void parity_of(const uint8_t *const *rows, int count, int width, uint8_t *p0, uint8_t *p1)
+{
+    if (width == 3 * 32)
+        parity_rows(rows, count, 3, p0, p1);
+    else
+        parity_rows(rows, count, 2, p0, p1);
+}
+
+void di_parity_portable(const uint8_t *const *rows, int count, int width, uint8_t *p0, uint8_t *p1)
+{
+    parity_of(rows, count, width, p0, p1);
 }
 
 #if DI_X86
 DI_TARGET("avx2")
-void di_parity_avx2(const uint8_t *const *rows, int count, int width, uint8_t *a, uint8_t *b)
+void di_parity_avx2(const uint8_t *const *rows, int count, int width, uint8_t *p0, uint8_t *p1)
 {
-    parity_rows(rows, count, width, a, b);
+    parity_of(rows, count, width, p0, p1);
 }
 #endif
-
-/* From the weighted sum a and the plain sum b of a codeword's data: 3 p0 = 2 a + b, p1 = p0 + b. */
-static void finish(const uint8_t *a, const uint8_t *b, int width, uint8_t *parity)
-{
-    for (int i = 0; i < width; i++) {
-        parity[i] = third[twice(a[i]) ^ b[i]];
-        parity[width + i] = parity[i] ^ b[i];
-    }
-}
 
 void di_parity_p(const uint8_t *frame, uint8_t parity[172])
 {
     const uint8_t *rows[P_COUNT];
-    uint8_t a[PADDED], b[PADDED];
+    uint8_t first[P_PADDED], second[P_PADDED];
     for (int t = 0; t < P_COUNT; t++)
         rows[t] = frame + AREA + t * P_WIDTH; /* the last is read to byte 2086 */
-    di_select()->parity(rows, P_COUNT, PADDED, a, b);
-    finish(a, b, P_WIDTH, parity);
+    di_select()->parity(rows, P_COUNT, P_PADDED, first, second);
+    memcpy(parity, first, P_WIDTH);
+    memcpy(parity + P_WIDTH, second, P_WIDTH);
 }
 
 typedef uint16_t eight __attribute__((vector_size(16), aligned(1), may_alias));
@@ -90,8 +110,8 @@ typedef uint16_t eight __attribute__((vector_size(16), aligned(1), may_alias));
 #define LOW(x, y) __builtin_shufflevector(x, y, 0, 8, 1, 9, 2, 10, 3, 11)
 #define HIGH(x, y) __builtin_shufflevector(x, y, 4, 12, 5, 13, 6, 14, 7, 15)
 
-/* Writes the transpose of 8 rows of 8 words: column c goes to out + c * step. */
-DI_INLINE void transpose(const uint8_t *in, int pitch, uint8_t *out, int step)
+/* Writes the transpose of 8 rows of 8 words: column c goes to out + c * step, and `again` further. */
+DI_INLINE void transpose(const uint8_t *in, int pitch, uint8_t *out, int step, int again)
 {
     eight r[8], s[8];
     for (int i = 0; i < 8; i++)
@@ -108,30 +128,30 @@ DI_INLINE void transpose(const uint8_t *in, int pitch, uint8_t *out, int step)
         s[2 * i] = LOW(r[i], r[i + 4]);
         s[2 * i + 1] = HIGH(r[i], r[i + 4]);
     }
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 8; i++) {
         *(eight *)(void *)(out + i * step) = s[i];
+        *(eight *)(void *)(out + i * step + again) = s[i];
+    }
 }
 
 /* Q's 1118 words are 26 rows of 43, of which diagonal k takes column t of row (k + t) mod 26. So the
  * transpose, each column twice in a row, holds element t of all diagonals side by side. */
 void di_parity_q(const uint8_t *frame, uint8_t parity[104])
 {
-    enum { STEP = 2 * 2 * Q_ROWS + 16, PITCH = 2 * Q_COUNT };
+    enum { PITCH = 2 * Q_COUNT, HALF = 2 * Q_ROWS, STEP = 2 * HALF };
     static const int bands[4] = {0, 8, 16, 18}, columns[6] = {0, 8, 16, 24, 32, 35};
-    uint8_t turned[Q_COUNT * STEP], a[PADDED], b[PADDED];
+    uint8_t turned[Q_COUNT * STEP + 16], first[Q_PADDED], second[Q_PADDED];
     const uint8_t *rows[Q_COUNT];
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 6; j++)
+    memset(turned + Q_COUNT * STEP, 0, 16);
+    for (int j = 0; j < 6; j++)
+        for (int i = 0; i < 4; i++)
             transpose(frame + AREA + bands[i] * PITCH + 2 * columns[j], PITCH,
-                      turned + columns[j] * STEP + 2 * bands[i], STEP);
-    for (int t = 0; t < Q_COUNT; t++) {
-        uint8_t *column = turned + t * STEP;
-        memcpy(column + 2 * Q_ROWS, column, 2 * Q_ROWS);
-        memset(column + 4 * Q_ROWS, 0, STEP - 4 * Q_ROWS);
-        rows[t] = column + 2 * (t % Q_ROWS); /* 64 bytes of it are read */
-    }
-    di_select()->parity(rows, Q_COUNT, 64, a, b);
-    finish(a, b, Q_WIDTH, parity);
+                      turned + columns[j] * STEP + 2 * bands[i], STEP, HALF);
+    for (int t = 0; t < Q_COUNT; t++)
+        rows[t] = turned + t * STEP + 2 * (t % Q_ROWS); /* 64 bytes are read, 52 count */
+    di_select()->parity(rows, Q_COUNT, Q_PADDED, first, second);
+    memcpy(parity, first, Q_WIDTH);
+    memcpy(parity + Q_WIDTH, second, Q_WIDTH);
 }
 
 void di_ecc(uint8_t *frame, int32_t mode)

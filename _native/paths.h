@@ -40,10 +40,9 @@ void di_crc_prepare(void);
 
 /* ---- Reed-Solomon parity of frames, ecc.c ---- */
 
-/* For `count` rows, each `width` bytes of neighbouring codewords and padded to a multiple of 32:
- * the XOR of all in `b`, and in `a` the same with row t times alpha^(count - t). */
-typedef void di_parity_path(const uint8_t *const *rows, int count, int width, uint8_t *a,
-                            uint8_t *b);
+/* Both parity bytes of `width` (64 or 96) codewords side by side, of which row t holds byte t. */
+typedef void di_parity_path(const uint8_t *const *rows, int count, int width, uint8_t *p0,
+                            uint8_t *p1);
 di_parity_path di_parity_portable, di_parity_avx2;
 void di_parity_prepare(void);
 
