@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(DISKIMAGE_PORTABLE)
 #define DI_X86 1
 #define DI_TARGET(features) __attribute__((target(features)))
 #else
