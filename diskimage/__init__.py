@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from diskimage.jobs.compare import compare
     from diskimage.jobs.convert import convert
     from diskimage.jobs.copy import copy
+    from diskimage.jobs.create import create
     from diskimage.jobs.detect import detect
     from diskimage.jobs.extract import extract
     from diskimage.jobs.formats import list_formats
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from diskimage.jobs.info import info
     from diskimage.jobs.ls import ls
     from diskimage.jobs.map import map
+    from diskimage.jobs.measure import measure
     from diskimage.jobs.tree import tree
     from diskimage.limits import LIMITS, Limits
     from diskimage.ranges import Ranges
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _VERBS = (
-    "cat", "check", "compare", "convert", "copy", "detect", "extract", "hash", "info", "ls", "map",
-    "tree",
+    "cat", "check", "compare", "convert", "copy", "create", "detect", "extract", "hash", "info",
+    "ls", "map", "measure", "tree",
 )  # fmt: skip
 _PLACES = {
     "Image": "image", "open": "image", "Limits": "limits", "LIMITS": "limits", "Ranges": "ranges",
@@ -42,8 +44,8 @@ _PLACES = {
 
 __all__ = [
     "LIMITS", "DiskImageError", "Image", "Limits", "Ranges", "cat", "check", "compare", "convert",
-    "copy", "detect", "errors", "extract", "hash", "info", "list_formats", "ls", "map", "open",
-    "tree",
+    "copy", "create", "detect", "errors", "extract", "hash", "info", "list_formats", "ls", "map",
+    "measure", "open", "tree",
 ]  # fmt: skip
 
 

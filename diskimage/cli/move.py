@@ -85,6 +85,61 @@ def _print_report(done: Converted) -> None:
 
 
 @click.command()
+@click.argument("target")
+@click.option("--size", type=SIZE, help="Bytes of the guest: 512, 64K, 1M, 2G, 3T.")
+@click.option("--from-tree", metavar="DIRECTORY", help="An ISO of everything in DIRECTORY.")
+@click.option("--to", metavar="FORMAT", help="The format, where the suffix tells none.")
+@SETTING
+@OVERWRITE
+@NO_FSYNC
+@JSON
+def create(
+    target: str, size: int | None, from_tree: str | None, to: str | None,
+    settings_: tuple[str, ...], overwrite: bool, no_fsync: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Make TARGET: an empty image of a size, or an ISO of a directory."""
+    from diskimage.jobs.create import create as job
+
+    made = job(
+        target, size, from_tree=from_tree, to=to, overwrite=overwrite, durable=not no_fsync,
+        options=settings(settings_),
+    )  # fmt: skip
+    if as_json:
+        show.document(made.to_json())
+    else:
+        print(f"made {escape(made.target)}: {made.format}, {show.bytes_text(made.size)}")
+
+
+@click.command()
+@click.argument("source", required=False)
+@click.option("--size", type=SIZE, help="Measure for a size instead of an image.")
+@click.option("--to", metavar="FORMAT", required=True, help="The format to measure for.")
+@SETTING
+@opens
+@JSON
+def measure(
+    source: str | None, size: int | None, to: str, settings_: tuple[str, ...], as_json: bool,
+    **how: Any,
+) -> None:  # fmt: skip
+    """Tell how large SOURCE would be in another format; content is not read."""
+    from diskimage.jobs.measure import measure as job
+
+    what = size if source is None else source
+    if what is None or (size is not None and source is not None):
+        raise click.UsageError("name an image or a --size, and not both")
+    found = job(what, to, options=settings(settings_), **opening(how))
+    if as_json:
+        show.document(found.to_json())
+        return
+    show.pairs(
+        [
+            ("required", show.bytes_text(found.required)),
+            ("fully allocated", show.bytes_text(found.fully_allocated)),
+        ]
+    )
+
+
+@click.command()
 @click.argument("source")
 @click.argument("target")
 @click.option("--hash", "hashes", multiple=True, metavar="NAME", help="Digest what is copied.")

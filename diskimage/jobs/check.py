@@ -8,8 +8,12 @@ from threading import Event
 from typing import Unpack
 
 from diskimage import filesystems
+from diskimage.disc import verify
+from diskimage.engine.cache import ChunkCache
+from diskimage.engine.frames import FramePolicy
 from diskimage.engine.guard import guarded
 from diskimage.engine.progress import Report, Watch
+from diskimage.engine.read import Reader, source as device_source
 from diskimage.errors import DiskImageError, RefusedReferenceError
 from diskimage.image import Image, What
 from diskimage.jobs.opening import Opening, opened, told
@@ -74,6 +78,9 @@ def _problems(image: Image, watch: Watch) -> Iterator[Finding]:
     watch.begin("structure", image.size)
     yield from _caught(image.problems())
     yield from _caught(_extents(image, watch))
+    if image.disc is not None:
+        watch.begin("frames", image.size)
+        yield from _caught(verify.problems(image.disc))
     watch.begin("file system", image.size)
     yield from _caught(_files(image))
 
@@ -96,7 +103,9 @@ def _extents(image: Image, watch: Watch) -> Iterator[Finding]:
 
 
 def _files(image: Image) -> Iterator[Finding]:
+    lenient = FramePolicy(check=False, cut_form2=True)  # frames have had their say
+    source = device_source(image.device, image.name, Reader(lenient, ChunkCache()))
     try:
-        yield from filesystems.problems(image.as_source(), image.limits)
+        yield from filesystems.problems(source, image.limits)
     except RefusedReferenceError:
         image.warn("reference", "the file system was not checked: a parent was not opened")

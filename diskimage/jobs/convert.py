@@ -130,13 +130,18 @@ def target_rules(path: str, to: str | None, options: Mapping[str, object]) -> Fo
     rules = registry.named(to) if to is not None else registry.of_suffix(path)
     if rules is None:
         raise UsageError("its suffix names no format", file=path, remedy="say it with --to FORMAT")
+    demand_options(rules, options)
+    return rules
+
+
+def demand_options(rules: Format, options: Mapping[str, object]) -> None:
+    """UsageError for an option that is not the format's, UnsupportedError where none is written."""
     if rules.create is None:
         raise UnsupportedError(f"the format {rules.name} is read, not created")
     unknown = sorted(set(options) - {option.name for option in rules.options})
     if unknown:
         known = ", ".join(option.name for option in rules.options) or "none"
         raise UsageError(f"{rules.name} has no option {unknown[0]}", remedy=f"its options: {known}")
-    return rules
 
 
 def plan_of(image: Image, rules: Format, stem: str, options: Mapping[str, object]) -> Plan:

@@ -18,7 +18,7 @@ PIPE = "-"
 
 
 def sink_for(
-    path: str, *, overwrite: bool, durable: bool, guard: Callable[[str], None]
+    path: str, *, overwrite: bool, durable: bool, guard: Callable[[str], None] | None = None
 ) -> FileSink | PipeSink:
     """The sink for a file, or for the standard output where `path` is "-".
 

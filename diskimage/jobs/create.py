@@ -1,0 +1,112 @@
+"""A new image: empty of a given size, or an ISO of a directory."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from diskimage.engine.progress import Report
+from diskimage.engine.read import source as device_source
+from diskimage.engine.run import run
+from diskimage.errors import MissingError, UsageError
+from diskimage.filesystems.iso9660_author import author
+from diskimage.image import open
+from diskimage.jobs.convert import stem_of, target_rules
+from diskimage.jobs.opening import work
+from diskimage.jobs.publishing import sink_for
+from diskimage.layers.blank import Blank
+from diskimage.model import HOLE, Format, Kind, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """What was made: `size` of its guest, the published `files`, the main one last."""
+
+    target: str
+    format: str
+    size: int
+    files: tuple[str, ...]
+    seconds: float
+
+    def to_json(self) -> dict[str, object]:
+        """One document."""
+        return {
+            "target": self.target, "format": self.format, "size": self.size,
+            "files": list(self.files), "seconds": round(self.seconds, 3), "warnings": [],
+        }  # fmt: skip
+
+
+def create(
+    target: str | os.PathLike[str],
+    size: int | None = None,
+    *,
+    from_tree: str | os.PathLike[str] | None = None,
+    to: str | None = None,
+    overwrite: bool = False,
+    durable: bool = True,
+    progress: Report | None = None,
+    cancel: Event | None = None,
+    options: Mapping[str, object] | None = None,
+    **more: object,
+) -> Created:
+    """Make `target`: an empty image of `size` bytes, or an ISO of the directory `from_tree`.
+
+    With a backing among the options and no `size`, it is the backing's. `options` and further
+    keywords are the format's; those of a tree are joliet, rock_ridge (both true) and volume_id.
+    Raises UsageError, UnsupportedError, ExistsError, NoSpaceError.
+    """
+    began, path, options = time.monotonic(), os.fspath(target), {**(options or {}), **more}
+    if from_tree is not None:
+        made = _of_tree(path, from_tree, size, to, options, overwrite)
+        return Created(path, "iso", made, (path,), time.monotonic() - began)
+    rules = target_rules(path, to, options)
+    size = _size(size, path, options)
+    sink = sink_for(path, overwrite=overwrite, durable=durable)
+    run(_plan(rules, path, size, options), sink, work(progress, cancel))
+    files = tuple(getattr(sink, "names", [path]))
+    return Created(path, rules.name, size, files, time.monotonic() - began)
+
+
+def _size(size: int | None, path: str, options: Mapping[str, object]) -> int:
+    if size is not None:
+        if size < 0:
+            raise UsageError(f"a size of {size} bytes")
+        return size
+    name, format = options.get("backing"), options.get("backing_format")
+    if not isinstance(name, str) or not isinstance(format, str):
+        raise UsageError("an empty image needs a size", file=path, remedy="say --size 10G")
+    with open(Path(path).parent / name, format=format, references="siblings") as backing:
+        return backing.size
+
+
+def _plan(rules: Format, path: str, size: int, options: Mapping[str, object]) -> Plan:
+    """The plan for an empty device; over a backing it answers nothing."""
+    assert rules.create is not None
+    device = Blank(size, Kind.ABSENT if options.get("backing") else HOLE)
+    if rules.needs_source:
+        options = {**options, "source": device_source(device)}
+    return rules.create(device, stem_of(path), **options)
+
+
+def _of_tree(
+    path: str, tree: str | os.PathLike[str], size: int | None, to: str | None,
+    options: Mapping[str, object], overwrite: bool,
+) -> int:  # fmt: skip
+    """An ISO of a directory; its size."""
+    if to not in (None, "iso") or size is not None:
+        raise UsageError("a tree becomes an ISO of the size it takes")
+    unknown = sorted(set(options) - {"joliet", "rock_ridge", "volume_id"})
+    if unknown:
+        raise UsageError(f"no option {unknown[0]}", remedy="joliet, rock_ridge or volume_id")
+    if not Path(tree).is_dir():
+        raise MissingError("no such directory", file=os.fspath(tree))
+    author(
+        tree, path, joliet=options.get("joliet", True) is True,
+        rock_ridge=options.get("rock_ridge", True) is True,
+        volume_id=str(options.get("volume_id", "DISC")), overwrite=overwrite,
+    )  # fmt: skip
+    return Path(path).stat().st_size
