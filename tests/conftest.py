@@ -31,11 +31,12 @@ def peer() -> Callable[[str], str]:
     """`peer("qemu-img")` is the tool's path; without it the test skips, or fails where required."""
 
     def find(name: str) -> str:
+        package = PEERS[name]  # every tool of a test stands in the table
         search = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
         path = shutil.which(name, path=search)
         if path is not None:
             return path
-        reason = f"needs {name} (Debian package {PEERS[name]})"
+        reason = f"needs {name} (Debian package {package})"
         if os.environ.get("DISKIMAGE_REQUIRE_PEERS") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
