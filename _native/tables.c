@@ -1,6 +1,8 @@
 /* A table of one integer a block, as runs. */
 #include "kernels.h"
 
+#include <string.h>
+
 
 enum { DATA = 0, CODED = 1, ZERO = 2, ABSENT = 3, HOLE = 0x82 };
 enum { NONE, RESERVED, ALIGN, RANGE, SUBCLUSTERS };
@@ -11,19 +13,17 @@ typedef struct {
     int32_t kind;
 } run;
 
-static uint64_t word(const uint8_t *data, int width, int big_endian)
-{
-    uint64_t value = 0;
-    for (int i = 0; i < width; i++)
-        value |= (uint64_t)data[big_endian ? width - 1 - i : i] << 8 * i;
-    return value;
-}
-
 static uint64_t load(const uint8_t *data, int width, int big_endian)
 {
-    if (width == 4)
-        return big_endian ? word(data, 4, 1) : word(data, 4, 0);
-    return big_endian ? word(data, 8, 1) : word(data, 8, 0);
+    int swap = big_endian == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+    if (width == 4) {
+        uint32_t value;
+        memcpy(&value, data, sizeof value);
+        return swap ? __builtin_bswap32(value) : value;
+    }
+    uint64_t value;
+    memcpy(&value, data, sizeof value);
+    return swap ? __builtin_bswap64(value) : value;
 }
 
 static int joins(const di_columns *runs, int64_t rows, const run *next)
@@ -67,6 +67,8 @@ static int placed(const di_rule *rule, uint64_t entry, int64_t block, run *out)
         __builtin_add_overflow(at, rule->base, &at) || at < 0 || at > INT64_MAX - block)
         return RANGE;
     out->at = at;
+    if (!(rule->align & (rule->align - 1))) /* a power of two, as nearly always: no division */
+        return at & (rule->align - 1) ? ALIGN : NONE;
     return at % rule->align ? ALIGN : NONE;
 }
 

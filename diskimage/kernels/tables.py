@@ -52,7 +52,7 @@ def table_runs(
     )
     del columns, pointers
     cut(runs, counts[0])
-    if Kind.CODED in runs.kind:
+    if Kind.CODED in bytes(runs.kind):  # by memchr, unlike an array
         runs.skip.frombytes(bytes(8 * counts[0]))
     else:
         del runs.stored[:]
