@@ -50,8 +50,9 @@ def author(
 
     `files`: a directory, or a mapping from paths to content: bytes, the path of a file, or a Link;
     a path that ends in "/" is an empty directory. Without Rock Ridge and Joliet names are cut to
-    what ISO 9660 holds. Raises UsageError for names or depths that cannot be, UnsupportedError for
-    FIFOs and devices, and for links without Rock Ridge; ExistsError, ChangedError, IoError.
+    what ISO 9660 holds; times are those of the writing. Raises UsageError for names or depths that
+    cannot be, UnsupportedError for FIFOs and devices, and for links without Rock Ridge;
+    ExistsError, ChangedError, IoError.
     """
     from pycdlib.pycdlibexception import PyCdlibException
 

@@ -77,6 +77,8 @@ class Directory:
             finally:
                 os.close(fd)
             self._publish(temporary, name, overwrite)
+        except IsADirectoryError:
+            raise ExistsError("is there and is a directory", file=self._told(name)) from None
         except OSError as error:
             raise from_os(error, self._told(name)) from error
         finally:
@@ -103,6 +105,8 @@ class Directory:
             if overwrite and self.has(name):
                 os.unlink(name, dir_fd=self._fd)
             os.symlink(target, name, dir_fd=self._fd)
+        except IsADirectoryError:
+            raise ExistsError("is there and is a directory", file=self._told(name)) from None
         except OSError as error:
             raise from_os(error, self._told(name)) from error
 

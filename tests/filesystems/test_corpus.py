@@ -99,6 +99,15 @@ def test_what_no_tool_reads_has_no_files_or_one_error(name: str, kind: str, corp
     assert error.value.kind == kind
 
 
+def test_an_earlier_session_is_read_from_its_own_sector(corpus: Path) -> None:
+    """xorriso keeps the first session at sector 32, and the newest one's descriptors at 0."""
+    source = open_file(str(corpus / "iso/made__multisession.iso"))
+    first = detect(source, base=32)
+    assert first is not None
+    assert [entry.path for _, entry in first.walk()] == ["/readme.txt"]
+    assert tree(first) < ORACLE["made__multisession.iso"]["xorriso"]
+
+
 SOUND = sorted(name for name in ORACLE if name.startswith(("made__", "isolyzer__", "iso9660")))
 
 

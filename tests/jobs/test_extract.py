@@ -151,6 +151,15 @@ def test_overwriting_does_not_write_through_a_link(tmp_path: Path) -> None:
     assert (target / "link").readlink() == Path("docs/manual.txt")
 
 
+@pytest.mark.parametrize("name", ["readme.txt", "link"])
+def test_overwriting_does_not_replace_a_directory(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "mine").touch()
+    with pytest.raises(ExistsError):
+        extract(DISC, tmp_path, [f"/{name}"], overwrite=True)
+    assert [path.name for path in tmp_path.rglob("*")] == [name, "mine"]
+
+
 def test_a_directory_of_the_target_that_is_a_link_is_not_entered(tmp_path: Path) -> None:
     outside, target = tmp_path / "outside", tmp_path / "target"
     outside.mkdir()
