@@ -18,6 +18,7 @@ from diskimage.errors import ContentError, CorruptError, LimitError
 from diskimage.formats.qcow2 import layout
 from diskimage.formats.qcow2.layout import COMPRESSED, COPIED, OFFSET, Header
 from diskimage.formats.qcow2.refcounts import unpacked
+from diskimage.kernels.scan import is_zero
 from diskimage.layers.table import words
 from diskimage.limits import Limits
 from diskimage.model import Finding, Gate, Source
@@ -83,6 +84,7 @@ class _Walk:
             text = f"a check of {count} clusters needs {count * 5} bytes, over metadata"
             raise LimitError(f"{text} {limits.metadata}", file=source.name)
         self._clusters = count
+        self._last_whole = source.size - header.cluster  # where the last whole cluster may begin
         self._owner = bytearray(count)
         self._found = array("H", bytes(2 * count))
         self._stored = array("H", bytes(2 * count))
@@ -112,7 +114,7 @@ class _Walk:
         for done in range(0, count, PIECE // 8):
             here = min(PIECE // 8, count - done)
             raw = read(self._source, at + 8 * done, 8 * here, what)
-            if any(raw):
+            if not is_zero(raw):
                 for row, entry in enumerate(words(raw, "Q", big_endian=True)):
                     if entry:
                         yield at + 8 * (done + row), entry
@@ -202,7 +204,10 @@ class _Walk:
 
     def _entries(self, at: int, table: _Table) -> Iterator[Finding]:
         extended, step = self._header.extended, self._header.entry
+        quick = not extended and not self._outside and table.references == 1 and table.index >= 0
         for place, entry in self._words(at, self._cluster // 8, "L2 table"):
+            if quick and self._usual(entry):
+                continue
             if extended and (place - at) % 16:
                 yield from self._bitmap(entry, place)
             elif entry & COMPRESSED:
@@ -211,6 +216,18 @@ class _Walk:
                 row = table.index * self._header.per_table + (place - at) // step
                 guest = row * self._cluster if table.index >= 0 else None
                 yield from self._standard(entry, place, guest, table.references)
+
+    def _usual(self, entry: int) -> bool:
+        """Claim the cluster of an entry with nothing to say about: plain, its only reference."""
+        at = entry ^ COPIED
+        cluster = at >> self._bits
+        if at & ~OFFSET or cluster << self._bits != at or not 0 < at <= self._last_whole:
+            return False
+        if self._owner[cluster] or self._stored[cluster] != 1:
+            return False
+        self._owner[cluster] = Owner.DATA
+        self._found[cluster] = 1
+        return True
 
     def _bitmap(self, bitmap: int, place: int) -> Iterator[Finding]:
         """The second word of an extended entry."""
