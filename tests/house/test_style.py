@@ -18,7 +18,8 @@ WIDTH = 100
 NAMES = frozenset({"utils", "util", "common", "helpers", "helper", "base", "core", "misc"})
 
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b|NotImplementedError")
-SILENCED = re.compile(r"# (?:noqa(?!: [A-Z0-9, ]+(?: - |  # ))|type: ignore(?!\[[\w, -]+\]  # \w))")
+# a code in all cases, and words after it
+SILENCED = re.compile(r"# (?:noqa(?!: \w+(?:, \w+)* +\W+\w)|type: ignore(?!\[[\w, -]+\] +\W+\w))")
 ONE_MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home/\w+)/")
 REGISTRY = re.compile(r"\b(?:pypi\.org|pythonhosted\.org|crates\.io|npmjs\.com)")
 
