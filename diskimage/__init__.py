@@ -13,6 +13,7 @@ from diskimage.errors import DiskImageError
 
 if TYPE_CHECKING:
     from diskimage.image import Image, open
+    from diskimage.jobs.bench import bench
     from diskimage.jobs.cat import cat
     from diskimage.jobs.check import check
     from diskimage.jobs.compare import compare
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _VERBS = (
-    "cat", "check", "compare", "convert", "copy", "create", "detect", "extract", "hash", "info",
-    "ls", "map", "measure", "tree",
+    "bench", "cat", "check", "compare", "convert", "copy", "create", "detect", "extract", "hash",
+    "info", "ls", "map", "measure", "tree",
 )  # fmt: skip
 _PLACES = {
     "Image": "image", "open": "image", "Limits": "limits", "LIMITS": "limits", "Ranges": "ranges",
@@ -43,9 +44,9 @@ _PLACES = {
 } | {verb: f"jobs.{verb}" for verb in _VERBS}  # fmt: skip
 
 __all__ = [
-    "LIMITS", "DiskImageError", "Image", "Limits", "Ranges", "cat", "check", "compare", "convert",
-    "copy", "create", "detect", "errors", "extract", "hash", "info", "list_formats", "ls", "map",
-    "measure", "open", "tree",
+    "LIMITS", "DiskImageError", "Image", "Limits", "Ranges", "bench", "cat", "check", "compare",
+    "convert", "copy", "create", "detect", "errors", "extract", "hash", "info", "list_formats",
+    "ls", "map", "measure", "open", "tree",
 ]  # fmt: skip
 
 

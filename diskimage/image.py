@@ -13,6 +13,7 @@ from diskimage import registry
 from diskimage.engine.cache import ChunkCache
 from diskimage.engine.copy import Work
 from diskimage.engine.frames import FramePolicy
+from diskimage.engine.picture import Piece, kind_of, svg, tally
 from diskimage.engine.read import DeviceSource, Reader, read_into, source as device_source
 from diskimage.engine.run import apply
 from diskimage.errors import LimitError, MissingError, UnsupportedError, UsageError
@@ -241,6 +242,11 @@ class Image:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _repr_html_(self) -> str:
+        """The map as a picture, where a notebook shows one."""
+        pieces = (Piece(e.start, e.length, kind_of(e)) for e in self.extents())
+        return svg(tally(pieces, self.size, 800), repr(self)[1:-1])
 
     def __repr__(self) -> str:
         return f"<Image {escape(self.name)}: {self.format}, {size_text(self.size)}>"

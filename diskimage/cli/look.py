@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +10,6 @@ import click
 from diskimage.cli import show
 from diskimage.cli.bar import progress as shown
 from diskimage.cli.options import JSON, PROGRESS, opening, opens
-from diskimage.errors import from_os
 from diskimage.words import escape
 
 if TYPE_CHECKING:
@@ -93,11 +91,7 @@ def map_(image: str, layer: bool, svg: str | None, as_json: bool, **how: Any) ->
 
     found = job(image, layer=layer, **opening(how))
     if svg is not None:
-        try:
-            with Path(svg).open("x", encoding="utf-8") as out:
-                out.write(found.svg())
-        except OSError as error:
-            raise from_os(error, svg) from error
+        show.new_file(svg, found.svg())
     if as_json:
         show.rows(record.to_json() for record in found.records)
     else:

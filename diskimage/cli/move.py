@@ -180,3 +180,39 @@ def copy(
         past = {"direct": "by direct reads", "dropped": "after the cache was asked to drop it"}
         print(f"verified {past[done.verified]}", file=out)
     show.warned(done.warnings)
+
+
+@click.command()
+@click.argument("folder", required=False, default=".")
+@click.option("--size", type=SIZE, default="1G", show_default=True, help="Bytes of the test file.")
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--block-size", "block_sizes", type=SIZE, multiple=True, help="One to try.")
+@click.option("--threads", type=click.IntRange(1), multiple=True, help="A number to try.")
+@click.option("--hash", "digest", default="sha256", show_default=True, metavar="NAME")
+@click.option("--no-peers", is_flag=True, help="Time nothing but our own copies.")
+@click.option("--svg", type=click.Path(), metavar="FILE", help="Write a bar chart to a new file.")
+@PROGRESS
+@JSON
+def bench(
+    folder: str, size: int, rounds: int, block_sizes: tuple[int, ...], threads: tuple[int, ...],
+    digest: str, no_peers: bool, svg: str | None, progress: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Time copies in FOLDER by block size, threads, direct I/O and hash, beside other tools."""
+    from diskimage.jobs.bench import BLOCKS, THREADS as COUNTS, bench as job
+
+    with shown(progress) as report:
+        found = job(
+            folder, size=size, rounds=rounds, block_sizes=block_sizes or BLOCKS,
+            threads=threads or COUNTS, digest=digest, peers=not no_peers, progress=report,
+        )  # fmt: skip
+    if svg is not None:
+        show.new_file(svg, found.svg())
+    if as_json:
+        show.document(found.to_json())
+        return
+    rows = [
+        (t.name, f"{t.seconds:.3f}", f"{t.bare:.3f}", t.error or f"{found.size / t.job / 1e9:.2f}",
+         "" if t.ratio is None else f"{t.ratio:.2f}")
+        for t in found.timings
+    ]  # fmt: skip
+    show.table(("command", "seconds", "of which start", "GB/s", "beside cp"), rows)

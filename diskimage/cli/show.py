@@ -6,9 +6,10 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from diskimage.errors import DiskImageError
+from diskimage.errors import DiskImageError, from_os
 from diskimage.words import escape, size_text
 
 if TYPE_CHECKING:
@@ -60,6 +61,15 @@ def ruler(counted: Tally) -> None:
     for kind, total in counted.totals.items():
         if total:
             print(f"  {signs[kind]} {kind:10}  {bytes_text(total)}")
+
+
+def new_file(path: str, text: str) -> None:
+    """Write a picture to a file that is not there yet. Raises ExistsError, IoError."""
+    try:
+        with Path(path).open("x", encoding="utf-8") as out:
+            out.write(text)
+    except OSError as error:
+        raise from_os(error, path) from error
 
 
 def line(value: object) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 
 from diskimage.engine.batch import WINDOW, Buffers, default_threads, ordered
 from diskimage.engine.digest import Feeder, Sum
@@ -61,18 +63,25 @@ def _again(first: Runs, rest: Iterator[Runs]) -> Iterator[Runs]:
 def _descriptor_to_descriptor(
     blocks: Iterator[Runs], base: int, target: Target, work: Work
 ) -> None:
-    """Plain bytes by kernel copies, frames by the fused kernel, the rest through buffers."""
-    tasks = ((window, base, target, work) for window in _sized(blocks, work))
-    for window in ordered(_transfer, tasks, work.threads):
-        blank = not window.parts
-        work.watch.passed(window.length, written=0 if blank else window.length)
+    """Plain bytes by kernel copies, frames by the fused kernel, the rest through buffers.
+
+    Long plain rows are copied by one thread: the kernel holds the target's lock while it copies.
+    """
+    for long, group in groupby(_sized(blocks, work), key=itemgetter(0)):
+        tasks = ((window, base, target, work) for _, window in group)
+        for window in ordered(_transfer, tasks, 1 if long else work.threads):
+            blank = not window.parts
+            work.watch.passed(window.length, written=0 if blank else window.length)
 
 
-def _sized(blocks: Iterator[Runs], work: Work) -> Iterator[Window]:
-    """Windows: large where one kernel call moves them, small where threads share decoding."""
+def _sized(blocks: Iterator[Runs], work: Work) -> Iterator[tuple[bool, Window]]:
+    """(long, window): large where one kernel call moves them, small where threads share work."""
     for runs in blocks:
         plain = runs.codec is None and (runs.source is None or runs.source.fd is not None)
-        yield from windows((runs,), PIECE if plain and runs.records is None else work.window)
+        plain = plain and runs.records is None
+        long = plain and stop_of(runs) - runs.start[0] >= SCATTERED * len(runs)
+        for window in windows((runs,), PIECE if plain else work.window):
+            yield long, window
 
 
 def _transfer(window: Window, base: int, target: Target, work: Work) -> Window:
