@@ -22,7 +22,7 @@ SELF, PARENT = b"\0", b"\1"
 _CHUNK = 32 * SECTOR  # what one read of a directory takes
 # length, extended attribute blocks, block and size in both orders, date, flags, unit, gap,
 # volume in both orders, length of the name
-_FIXED = Struct("<BB4s4s4s4s7sBBB2s2sB")
+_FIXED = Struct("<BBI4sI4s7sBBBH2xB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,7 @@ def record(
         message = f"a directory record of {length} bytes where {_FIXED.size + 1} to {room} can be"
         raise CorruptError(message, file=file, at=place)
     fields = _FIXED.unpack_from(data, at)
-    (_, attributes, block, block_be, size, size_be, date, flags, unit, gap, volume, _, named) = (
-        fields
-    )
+    _, attributes, block, block_be, size, size_be, date, flags, unit, gap, volume, named = fields
     name_at = at + _FIXED.size
     system_at = name_at + named + (named + 1) % 2  # the name is padded to an even offset
     if name_at + named > at + length:
@@ -68,15 +66,15 @@ def record(
         raise CorruptError(message, file=file, at=place)
     return Record(
         at=place,
-        block=int.from_bytes(block, "little") + attributes,
-        size=int.from_bytes(size, "little"),
+        block=block + attributes,
+        size=size,
         date=date,
         flags=flags,
         interleaved=bool(unit or gap),
-        volume=int.from_bytes(volume, "little"),
+        volume=volume,
         name=bytes(data[name_at : name_at + named]),
         system=bytes(data[system_at : at + length]),
-        sound=block == block_be[::-1] and size == size_be[::-1],
+        sound=block == int.from_bytes(block_be, "big") and size == int.from_bytes(size_be, "big"),
         stray=stray,
     )
 

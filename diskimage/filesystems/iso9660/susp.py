@@ -110,13 +110,16 @@ def entries(first: bytes, areas: Areas, limits: Limits) -> Iterator[tuple[bytes,
     data, seen, total = first, {(-1, -1)}, 0
     while True:
         continued = None
-        for name, body in _of_area(data):
+        found, wrong = _of_area(data)
+        for name, body in found:
             if name == b"ST":
                 return
             if name == b"CE":
                 continued = _continuation(body)
             else:
                 yield name, body
+        if wrong is not None:
+            raise wrong
         if continued is None:
             return
         block, offset, length = continued
@@ -132,17 +135,22 @@ def entries(first: bytes, areas: Areas, limits: Limits) -> Iterator[tuple[bytes,
         data = areas.read(block, offset, length)
 
 
-def _of_area(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The entries of one area; a zero byte, or fewer than four left, is padding."""
+def _of_area(data: bytes) -> tuple[list[tuple[bytes, bytes]], CorruptError | None]:
+    """The entries of one area, and the error that they end in.
+
+    A zero byte, or fewer than four left, is padding.
+    """
+    found: list[tuple[bytes, bytes]] = []
     at = 0
     while at + 4 <= len(data) and data[at]:
         length = data[at + 2]
         if not 4 <= length <= len(data) - at:
-            raise CorruptError(
-                f"a system use entry of {length} bytes where 4 to {len(data) - at} can be"
-            )
-        yield bytes(data[at : at + 2]), bytes(data[at + 4 : at + length])
+            room = len(data) - at
+            message = f"a system use entry of {length} bytes where 4 to {room} can be"
+            return found, CorruptError(message)
+        found.append((data[at : at + 2], data[at + 4 : at + length]))
         at += length
+    return found, None
 
 
 def _continuation(body: bytes) -> tuple[int, int, int]:

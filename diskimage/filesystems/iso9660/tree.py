@@ -222,7 +222,7 @@ class Tree:
     def _fault(self, directory: Entry, run: list[Record]) -> DiskImageError | None:
         """What makes the bytes of these records unreadable, though their names are not."""
         file, at, last = self._source.name, run[0].at, run[-1]
-        if last.flags & CONTINUED or any(record.name != run[0].name for record in run):
+        if last.flags & CONTINUED or any(record.name != last.name for record in run[:-1]):
             message = f"extents in {directory.path} end without the last one"
             return CorruptError(message, file=file, at=last.at)
         if any(record.interleaved for record in run):
