@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from diskimage.limits import RUNS_ROWS
-from diskimage.model import HOLE, Codec, Kind, Records, Runs, Source
+from diskimage.model import HOLE, Kind, Runs
 from diskimage.runs import advance
 
 ENOUGH = RUNS_ROWS // 4
@@ -15,19 +16,45 @@ ENOUGH = RUNS_ROWS // 4
 
 def gathered(pieces: Iterable[Runs]) -> Iterator[Runs]:
     """`pieces` in blocks of at most 4,096 rows, neighbours of one shape in one, joined."""
-    block: _Block | None = None
+    held: Runs | None = None  # a piece that waits for its neighbour
+    block: _Block | None = None  # held pieces, once there are two
     for piece in pieces:
-        if block is not None and not block.takes(piece):
+        if block is not None:
+            if block.takes(piece):
+                block.add(piece)
+                continue
             yield block.runs()
             block = None
-        if block is None and len(piece) >= ENOUGH:
-            yield piece
-            continue
-        if block is None:
-            block = _Block()
-        block.add(piece)
+        elif held is not None:
+            if len(held) < ENOUGH and _fit(held, piece):
+                block = _Block(held)
+                block.add(piece)
+                continue
+            yield held
+        held = piece
     if block is not None:
         yield block.runs()
+    elif held is not None:
+        yield held
+
+
+def _placed(piece: Runs) -> bool:
+    """Whether a row is in a source."""
+    return min(piece.kind) <= Kind.CODED
+
+
+def _same(a: Runs, b: Runs) -> bool:
+    """Whether two blocks share source, codec and record shape."""
+    if a.source is not b.source or a.codec is not b.codec or a.chunk != b.chunk:
+        return False
+    return a.records is b.records or a.records == b.records
+
+
+def _fit(a: Runs, b: Runs) -> bool:
+    """Whether two pieces may be one block."""
+    if len(a) + len(b) > RUNS_ROWS:
+        return False
+    return _same(a, b) or not _placed(a) or not _placed(b)
 
 
 def filler(start: int, stop: int, kind: int) -> Runs:
@@ -47,37 +74,30 @@ def hole(start: int, stop: int) -> Runs:
 class _Block:
     """Columns that grow by whole pieces."""
 
-    def __init__(self) -> None:
-        self._start, self._length, self._at = array("q"), array("q"), array("q")
-        self._kind = array("B")
-        self._stored, self._skip = array("q"), array("q")
-        self._shape: tuple[Source | None, Codec | None, int, Records | None] | None = None
+    def __init__(self, first: Runs) -> None:
+        self._start, self._length, self._at = first.start[:], first.length[:], first.at[:]
+        self._kind, self._stored, self._skip = first.kind[:], first.stored[:], first.skip[:]
+        self._shape = first if _placed(first) else None  # the piece that set source and codec
 
     def takes(self, piece: Runs) -> bool:
         if len(self._start) + len(piece) > RUNS_ROWS:
             return False
-        if self._shape is None or min(piece.kind) > Kind.CODED:
-            return True
-        source, codec, chunk, records = self._shape
-        if piece.source is not source or piece.codec is not codec or piece.chunk != chunk:
-            return False
-        return piece.records is records or piece.records == records
+        return self._shape is None or _same(self._shape, piece) or not _placed(piece)
 
     def add(self, piece: Runs) -> None:
         joint = len(self._start)
-        self._level(self._stored, piece.stored, joint)
-        self._level(self._skip, piece.skip, joint)
+        rows = joint + len(piece)
         self._start += piece.start
         self._length += piece.length
         self._at += piece.at
         self._kind += piece.kind
-        rows = len(self._start)
         for mine, theirs in ((self._stored, piece.stored), (self._skip, piece.skip)):
+            self._level(mine, theirs, joint)
             mine.extend(theirs)
             self._level(mine, mine, rows)
-        if self._shape is None and min(piece.kind) <= Kind.CODED:
-            self._shape = piece.source, piece.codec, piece.chunk, piece.records
-        if joint and self._continues(joint):
+        if self._shape is None and _placed(piece):
+            self._shape = piece
+        if self._continues(joint):
             self._length[joint - 1] += self._length[joint]
             for column in (self._start, self._length, self._at, self._kind):
                 del column[joint]
@@ -102,13 +122,17 @@ class _Block:
         if kind == Kind.CODED:
             same = self._at[row] == self._at[row - 1] and self._stored[row] == self._stored[row - 1]
             return same and skip[row] == skip[row - 1] + length
-        records = self._shape[3] if self._shape else None
+        records = self._shape.records if self._shape else None
         expected = advance(self._at[row - 1], skip[row - 1], length, records)
         return expected == (self._at[row], skip[row])
 
     def runs(self) -> Runs:
-        source, codec, chunk, records = self._shape or (None, None, 0, None)
-        return Runs(
-            self._start, self._length, self._at, self._kind, self._stored, self._skip,
-            source, codec, chunk, records,
+        made = Runs(
+            self._start, self._length, self._at, self._kind, self._stored, self._skip
         )  # fmt: skip
+        like = self._shape
+        if like is None:
+            return made
+        return replace(
+            made, source=like.source, codec=like.codec, chunk=like.chunk, records=like.records
+        )
