@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 DIM = str(Path(sys.executable).with_name("diskimage"))
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # users have their modules compiled
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ from diskimage.sources.memory import MemorySource
 from diskimage.words import escape, size_text
 
 if TYPE_CHECKING:
-    from diskimage.filesystems import FileSystem
+    from diskimage.filesystems import FileSystem, ImagePath
 
 What: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Source"
 
@@ -219,8 +219,18 @@ class Image:
         return _ImageFile(self)
 
     @property
-    def files(self) -> FileSystem:
-        """The files in it. Raises UnsupportedError where no file system is recognised."""
+    def files(self) -> ImagePath:
+        """The root of the files in it: like a `pathlib.Path`, for reading.
+
+        Raises UnsupportedError where no file system is recognised.
+        """
+        from diskimage.filesystems import ImagePath  # as in `filesystem`
+
+        return ImagePath(self.filesystem)
+
+    @property
+    def filesystem(self) -> FileSystem:
+        """The file system in it. Raises UnsupportedError where none is recognised."""
         from diskimage import filesystems  # only who asks for files pays for their readers
 
         found = filesystems.detect(self.as_source(), self.limits, self.warn)

@@ -40,7 +40,7 @@ def files_of(
 ) -> Iterator[tuple[Image, FileSystem]]:
     """An open image with its file system, seen through `tree` where that is named."""
     with opened(image, **how) as held:
-        files = held.files
+        files = held.filesystem
         yield held, files if tree is None else files.using(tree)
 
 

@@ -86,7 +86,7 @@ def test_the_files_of_a_disc_in_frames(mode: str, disc: Path, tmp_path: Path) ->
     with open_image(bin_cue(disc, tmp_path, mode)) as image:
         framed, plain = ls(image, "/docs"), ls(disc, "/docs")
         assert framed.entries == plain.entries
-        assert image.files.open("/docs/manual.txt").size == 5000
+        assert image.filesystem.open("/docs/manual.txt").size == 5000
 
 
 @pytest.mark.parametrize("format", ["qcow2", "vdi"])
