@@ -6,6 +6,8 @@
 
 #if DI_X86
 #include <immintrin.h>
+#elif DI_ARM
+#include <arm_neon.h>
 #endif
 
 di_crc di_crc_edc, di_crc_castagnoli;
@@ -79,28 +81,66 @@ uint32_t di_crc_portable(const di_crc *crc, const uint8_t *data, int64_t size, u
 
 #if DI_X86
 
-#define PCLMUL DI_TARGET("pclmul,sse4.1")
+#define CARRYLESS DI_TARGET("pclmul,sse4.1")
+typedef __m128i block;
 
-PCLMUL DI_INLINE __m128i load(const uint8_t *data)
+CARRYLESS DI_INLINE block load(const uint8_t *data)
 {
     return _mm_loadu_si128((const __m128i *)(const void *)data);
 }
 
-PCLMUL DI_INLINE __m128i fold(__m128i block, __m128i constants, __m128i next)
+CARRYLESS DI_INLINE block add(block a, block b)
 {
-    __m128i low = _mm_clmulepi64_si128(block, constants, 0x00);
-    __m128i high = _mm_clmulepi64_si128(block, constants, 0x11);
-    return _mm_xor_si128(_mm_xor_si128(low, high), next);
+    return _mm_xor_si128(a, b);
 }
 
-PCLMUL uint32_t di_crc_pclmul(const di_crc *crc, const uint8_t *data, int64_t size, uint32_t value)
+CARRYLESS DI_INLINE block fold(block a, block constants, block next)
+{
+    block low = _mm_clmulepi64_si128(a, constants, 0x00);
+    block high = _mm_clmulepi64_si128(a, constants, 0x11);
+    return add(add(low, high), next);
+}
+
+#elif DI_ARM
+
+#define CARRYLESS DI_TARGET("+crypto")
+typedef uint64x2_t block;
+
+CARRYLESS DI_INLINE block load(const uint8_t *data)
+{
+    return vreinterpretq_u64_u8(vld1q_u8(data));
+}
+
+CARRYLESS DI_INLINE block add(block a, block b)
+{
+    return veorq_u64(a, b);
+}
+
+CARRYLESS DI_INLINE block fold(block a, block constants, block next)
+{
+    poly128_t low = vmull_p64((poly64_t)vgetq_lane_u64(a, 0),
+                              (poly64_t)vgetq_lane_u64(constants, 0));
+    poly128_t high = vmull_p64((poly64_t)vgetq_lane_u64(a, 1),
+                               (poly64_t)vgetq_lane_u64(constants, 1));
+    return add(add(vreinterpretq_u64_p128(low), vreinterpretq_u64_p128(high)), next);
+}
+
+#endif
+
+#if DI_X86 || DI_ARM
+
+CARRYLESS uint32_t di_crc_folded(const di_crc *crc, const uint8_t *data, int64_t size,
+                                 uint32_t value)
 {
     if (size < 64)
         return di_crc_portable(crc, data, size, value);
-    __m128i by512 = load((const uint8_t *)crc->fold[0]);
-    __m128i by128 = load((const uint8_t *)crc->fold[1]);
-    __m128i a = _mm_xor_si128(load(data), _mm_cvtsi32_si128((int)value));
-    __m128i b = load(data + 16), c = load(data + 32), d = load(data + 48);
+    uint8_t first[16] = {0}, rest[16];
+    for (int i = 0; i < 4; i++)
+        first[i] = (uint8_t)(value >> 8 * i);
+    block by512 = load((const uint8_t *)crc->fold[0]);
+    block by128 = load((const uint8_t *)crc->fold[1]);
+    block a = add(load(data), load(first));
+    block b = load(data + 16), c = load(data + 32), d = load(data + 48);
     for (data += 64, size -= 64; size >= 64; data += 64, size -= 64) {
         a = fold(a, by512, load(data));
         b = fold(b, by512, load(data + 16));
@@ -110,7 +150,6 @@ PCLMUL uint32_t di_crc_pclmul(const di_crc *crc, const uint8_t *data, int64_t si
     a = fold(fold(fold(a, by128, b), by128, c), by128, d);
     for (; size >= 16; data += 16, size -= 16)
         a = fold(a, by128, load(data));
-    uint8_t rest[16];
     memcpy(rest, &a, sizeof rest);
     return di_crc_portable(crc, data, size, di_crc_portable(crc, rest, sizeof rest, 0));
 }

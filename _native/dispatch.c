@@ -25,16 +25,24 @@ uint32_t di_features(void)
         return 0;
     uint64_t enabled = c & OSXSAVE ? enabled_registers() : 0;
     if (c & bit_PCLMUL && c & bit_SSE4_1)
-        found |= DI_PCLMUL;
+        found |= DI_CARRYLESS;
     if (__get_cpuid_count(7, 0, &a, &b7, &c, &d)) {
         if (b7 & 1u << 5 && (enabled & YMM) == YMM)
             found |= DI_AVX2;
         if ((b7 & avx512) == avx512 && (enabled & ZMM) == ZMM)
             found |= DI_AVX512;
-        if (b7 & 1u << 29 && found & DI_PCLMUL)
+        if (b7 & 1u << 29 && found & DI_CARRYLESS)
             found |= DI_SHA;
     }
     return found;
+}
+#elif DI_ARM
+#include <sys/auxv.h>
+
+uint32_t di_features(void)
+{
+    enum { HAS_PMULL = 1 << 4 }; /* Linux, arch/arm64 elf_hwcaps */
+    return getauxval(AT_HWCAP) & HAS_PMULL ? DI_CARRYLESS : 0;
 }
 #else
 uint32_t di_features(void)
@@ -44,6 +52,8 @@ uint32_t di_features(void)
 #endif
 
 enum { TESTED = 4099 };
+
+static di_selected selected = {di_crc_portable, di_parity_portable, di_nonzero_portable};
 
 /* Bytes without a pattern that a kernel could be right about by accident (a 64-bit xorshift). */
 void di_test_bytes(uint8_t *out, int64_t size)
@@ -57,7 +67,7 @@ void di_test_bytes(uint8_t *out, int64_t size)
     }
 }
 
-#if DI_X86
+#if DI_X86 || DI_ARM
 static int test_crc(void)
 {
     uint8_t data[TESTED];
@@ -67,13 +77,20 @@ static int test_crc(void)
             const di_crc *crc = i ? &di_crc_edc : &di_crc_castagnoli;
             const uint8_t *from = data + size % 3;
             int64_t length = size < TESTED - 3 ? size : TESTED - 3;
-            if (di_crc_pclmul(crc, from, length, 7) != di_crc_portable(crc, from, length, 7))
+            if (di_crc_folded(crc, from, length, 7) != di_crc_portable(crc, from, length, 7))
                 return 0;
         }
     }
     return 1;
 }
 
+static void use_crc(void)
+{
+    selected.crc = di_crc_folded;
+}
+#endif
+
+#if DI_X86
 static int test_parity(void)
 {
     uint8_t data[43 * 96], one[4][96] = {{0}};
@@ -84,6 +101,11 @@ static int test_parity(void)
     di_parity_portable(rows, 43, 96, one[0], one[1]);
     di_parity_avx2(rows, 43, 96, one[2], one[3]);
     return !memcmp(one[0], one[2], 2 * 96);
+}
+
+static void use_parity(void)
+{
+    selected.parity = di_parity_avx2;
 }
 
 static int test_nonzero(void)
@@ -98,47 +120,54 @@ static int test_nonzero(void)
     }
     return di_nonzero_avx2(data, 600, 1) == 600;
 }
+
+static void use_nonzero(void)
+{
+    selected.nonzero = di_nonzero_avx2;
+}
 #endif
 
+enum { CRC, PARITY, SCAN, KERNELS };
+
+/* Best first; the portable path, which is the judge, has neither test nor use. */
 static struct {
     const char *name;
+    int kernel;
     uint32_t needs;
-    int (*test)(void); /* null: the portable path, which is the judge */
+    int (*test)(void);
+    void (*use)(void);
     int32_t state;
 } paths[] = {
 #if DI_X86
-    {"crc pclmul", DI_PCLMUL, test_crc, 0},       {"crc portable", 0, 0, 0},
-    {"parity avx2", DI_AVX2, test_parity, 0},     {"parity portable", 0, 0, 0},
-    {"scan avx2", DI_AVX2, test_nonzero, 0},      {"scan portable", 0, 0, 0},
-#else
-    {"crc portable", 0, 0, DI_SELECTED},
-    {"parity portable", 0, 0, DI_SELECTED},
-    {"scan portable", 0, 0, DI_SELECTED},
+    {"crc pclmul", CRC, DI_CARRYLESS, test_crc, use_crc, 0},
+    {"parity avx2", PARITY, DI_AVX2, test_parity, use_parity, 0},
+    {"scan avx2", SCAN, DI_AVX2, test_nonzero, use_nonzero, 0},
+#elif DI_ARM
+    {"crc pmull", CRC, DI_CARRYLESS, test_crc, use_crc, 0},
 #endif
+    {"crc portable", CRC, 0, 0, 0, 0},
+    {"parity portable", PARITY, 0, 0, 0, 0},
+    {"scan portable", SCAN, 0, 0, 0, 0},
 };
 enum { PATHS = sizeof paths / sizeof *paths };
 
-static di_selected selected = {di_crc_portable, di_parity_portable, di_nonzero_portable};
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void prepare(void)
 {
+    uint32_t features = di_features();
+    int found[KERNELS] = {0};
     di_crc_prepare();
     di_parity_prepare();
-#if DI_X86
-    uint32_t features = di_features();
-    for (int i = 0; i < PATHS; i += 2) { /* each fast path stands before its portable one */
+    for (int i = 0; i < PATHS; i++) {
         int able = (features & paths[i].needs) == paths[i].needs;
-        paths[i].state = !able ? DI_LACKS : paths[i].test() ? DI_SELECTED : DI_FAILED;
-        paths[i + 1].state = paths[i].state == DI_SELECTED ? DI_AVAILABLE : DI_SELECTED;
+        int good = able && (!paths[i].test || paths[i].test());
+        int first = good && !found[paths[i].kernel];
+        paths[i].state = !able ? DI_LACKS : !good ? DI_FAILED : first ? DI_SELECTED : DI_AVAILABLE;
+        found[paths[i].kernel] |= good;
+        if (first && paths[i].use)
+            paths[i].use();
     }
-    if (paths[0].state == DI_SELECTED)
-        selected.crc = di_crc_pclmul;
-    if (paths[2].state == DI_SELECTED)
-        selected.parity = di_parity_avx2;
-    if (paths[4].state == DI_SELECTED)
-        selected.nonzero = di_nonzero_avx2;
-#endif
 }
 
 const di_selected *di_select(void)

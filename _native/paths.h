@@ -6,12 +6,17 @@
 
 #include <stdint.h>
 
-#if defined(__x86_64__) && !defined(DISKIMAGE_PORTABLE)
-#define DI_X86 1
-#define DI_TARGET(features) __attribute__((target(features)))
-#else
 #define DI_X86 0
+#define DI_ARM 0
+#if defined(__x86_64__) && !defined(DISKIMAGE_PORTABLE)
+#undef DI_X86
+#define DI_X86 1
+#elif defined(__aarch64__) && defined(__ARM_NEON) && defined(__AARCH64EL__) && \
+    !defined(__clang__) && !defined(DISKIMAGE_PORTABLE)
+#undef DI_ARM /* clang names the features of functions otherwise from version to version */
+#define DI_ARM 1
 #endif
+#define DI_TARGET(features) __attribute__((target(features)))
 
 #define DI_INLINE static inline __attribute__((always_inline))
 
@@ -19,7 +24,7 @@ enum { DI_FAILED = -1, DI_LACKS = 0, DI_AVAILABLE = 1, DI_SELECTED = 2 };
 
 /* Feature bits of this processor that the operating system lets a program use. */
 enum {
-    DI_PCLMUL = 1,
+    DI_CARRYLESS = 1, /* PCLMUL and SSE4.1, or PMULL */
     DI_AVX2 = 2,
     DI_AVX512 = 4, /* F, BW, DQ and VL */
     DI_SHA = 8,
@@ -34,7 +39,7 @@ typedef struct {
     uint64_t fold[2][2];     /* by 512 and by 128 bits: for the low and the high word */
 } di_crc;
 typedef uint32_t di_crc_path(const di_crc *crc, const uint8_t *data, int64_t size, uint32_t value);
-di_crc_path di_crc_portable, di_crc_pclmul;
+di_crc_path di_crc_portable, di_crc_folded;
 extern di_crc di_crc_edc, di_crc_castagnoli;
 void di_crc_prepare(void);
 

@@ -197,6 +197,7 @@ def other_rates() -> None:
 
 def main() -> None:
     print(f"{extension.reason}; medians of {ROUNDS}, processor time of one thread")
+    print("; ".join(f"{name}: {state}" for name, state in extension.paths()))
     memory = Path("/dev/shm")  # noqa: S108  (a directory of its own is made in it)
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as work:
         digest_rates()

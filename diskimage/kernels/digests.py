@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
-from diskimage.kernels.extension import NATIVE, ffi, lib, need, readable, writable
+from diskimage.kernels.extension import NATIVE, STATES, ffi, lib, need, readable, writable
 from diskimage.reference import digests as twin
 
 if TYPE_CHECKING:
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 SIZES = twin.SIZES
 """Bytes of a digest, by name."""
 _ALGORITHMS = {"md5": 0, "sha256": 1}
-_STATES = {0: "cpu lacks it", 1: "available", 2: "selected", -1: "failed self-test"}
+_PORTABLE = "portable"
+_FEW = 2  # one message alone: OpenSSL's code for it is as good or better on every processor
 
 
 def blocks(name: str, buffer: ReadableBuffer, block: int, *, path: str | None = None) -> bytes:
@@ -27,11 +29,26 @@ def blocks(name: str, buffer: ReadableBuffer, block: int, *, path: str | None = 
     need(name in SIZES, f"no such digest: {name}")
     if not NATIVE or name not in _ALGORITHMS:
         return twin.blocks(name, buffer, block, path=path)
-    view = readable(buffer)
+    view = memoryview(buffer).cast("B")
+    if path is not None:
+        return _side_by_side(name, view, block, _index(name, path))
+    whole = len(view) // block
+    if whole < _FEW or not _has_lanes(name):
+        return twin.blocks(name, view, block)
+    cut = whole * block
+    return _side_by_side(name, view[:cut], block, -1) + twin.blocks(name, view[cut:], block)
+
+
+def _side_by_side(name: str, view: memoryview, block: int, index: int) -> bytes:
     out = bytearray(-(-len(view) // block) * SIZES[name])
-    index = -1 if path is None else _index(name, path)
-    lib.di_digest_blocks(_ALGORITHMS[name], index, view, len(view), block, writable(out))
+    data = readable(view)
+    lib.di_digest_blocks(_ALGORITHMS[name], index, data, len(view), block, writable(out))
     return bytes(out)
+
+
+@cache
+def _has_lanes(name: str) -> bool:
+    return (_PORTABLE, "selected") not in paths()[name]
 
 
 def _index(name: str, path: str) -> int:
@@ -51,7 +68,7 @@ def paths() -> dict[str, list[tuple[str, str]]]:
         told[name] = [
             (
                 ffi.string(lib.di_digest_path_name(algorithm, i)).decode(),
-                _STATES[lib.di_digest_path_state(algorithm, i)],
+                STATES[lib.di_digest_path_state(algorithm, i)],
             )
             for i in range(count)
         ]

@@ -26,6 +26,20 @@ ffi, lib, reason = _load()
 NATIVE = lib is not None
 
 
+STATES = {0: "cpu lacks it", 1: "available", 2: "selected", -1: "failed self-test"}
+
+
+def paths() -> list[tuple[str, str]]:
+    """Tell the implementations of CRC, parity and scan, best first, and what became of each.
+
+    `kernels.digests.paths` tells those of the digests.
+    """
+    told: list[tuple[str, str]] = []
+    while NATIVE and (name := lib.di_path_name(len(told))):
+        told.append((ffi.string(name).decode(), STATES[lib.di_path_state(len(told))]))
+    return told
+
+
 def readable(buffer: ReadableBuffer) -> Any:
     """Give a C pointer to a buffer's bytes; its `len` is their number."""
     return ffi.from_buffer("uint8_t[]", buffer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from diskimage.kernels import checksums, scan
+from diskimage.kernels import checksums, extension, scan
 from diskimage.reference import checksums as checksums_twin, scan as twin
 
 sparse = st.lists(st.one_of(st.integers(0, 300).map(bytes), st.binary(max_size=5)), max_size=8).map(
@@ -85,3 +85,11 @@ def test_crc32c_goes_on(data: bytes, cut: int, value: int) -> None:
     whole = checksums_twin.crc32c(data, value)
     assert checksums.crc32c(data, value) == whole
     assert checksums.crc32c(data[cut:], checksums.crc32c(data[:cut], value)) == whole
+
+
+def test_paths_are_told() -> None:
+    told = extension.paths()
+    assert not [row for row in told if row[1] == "failed self-test"]
+    selected = [name.split()[0] for name, state in told if state == "selected"]
+    assert sorted(selected) == (["crc", "parity", "scan"] if extension.NATIVE else [])
+    print("unmeasured on this processor:", [n for n, state in told if state == "cpu lacks it"])
