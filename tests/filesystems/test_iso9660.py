@@ -365,3 +365,26 @@ def read_all(files: FileSystem) -> Iterator[bytes]:
             buffer = bytearray(min(source.size, 4096))
             source.read_into(0, memoryview(buffer))
             yield bytes(buffer)
+
+
+def test_a_volume_that_counts_from_elsewhere_is_refused() -> None:
+    """A session cut out of its disc: every extent points to the wrong place."""
+    data = volume(Dir({"A": File(bytes(range(256)) * 64)}))
+    shifted = data[: 48 * 2048] + bytes(2048) + data[48 * 2048 :]
+    told = Told()
+    with pytest.raises(CorruptError):
+        names(opened(shifted, told))
+    assert told.kinds == ["corrupt"]
+
+
+def test_a_session_in_a_whole_disc_is_read_by_its_sector() -> None:
+    """Extents count from the start of the disc, descriptors from the start of the session."""
+    data = bytearray(volume(Dir({"A": File(b"text")})))
+    head = bytes(data[16 * 2048 : 20 * 2048])
+    data[16 * 2048 : 20 * 2048] = bytes(4 * 2048)
+    data[40 * 2048 : 44 * 2048] = head
+    source = MemorySource(bytes(data))
+    assert detect(source) is None
+    files = detect(source, base=24)
+    assert files is not None
+    assert content(files, "/A") == b"text"

@@ -118,11 +118,16 @@ class Tree:
             yield from self._entries(directory, run)
 
     def _records(self, directory: Entry) -> Iterator[Record]:
-        """The records of a directory. The first is its own; CorruptError where there is none."""
+        """The records of a directory. The first is its own; CorruptError where there is none.
+
+        A root that is none is another place than the descriptor means; elsewhere it is survived.
+        """
         file, first = self._source.name, None
         for at, size in directory.extents:
             for record in records(self._source, at, size):
                 if first is None and record.name != SELF:
+                    if directory.path == "/":
+                        raise _not_itself(file, at)
                     self._warn("corrupt", f"{directory.path} does not begin with itself", at)
                 first = record
                 yield record
@@ -272,8 +277,17 @@ def _dot(source: Source, volume: Volume) -> Record:
     at = root.block * volume.block
     first = next(records(source, at, min(root.size, SECTOR)), None)
     if first is None or first.name != SELF:
-        raise CorruptError("the root directory does not begin with itself", file=source.name, at=at)
+        raise _not_itself(source.name, at)
     return first
+
+
+def _not_itself(file: str, at: int) -> CorruptError:
+    return CorruptError(
+        "the root directory does not begin with itself",
+        file=file,
+        at=at,
+        remedy="the volume may count from another session or track: read the whole disc",
+    )
 
 
 def open_tree(source: Source, limits: Limits, warn: Warn, base: int = 0) -> Tree:
