@@ -45,9 +45,10 @@ def _decode(coded: memoryview, want: int) -> bytes:
     try:
         plain = zlib.decompressobj(-15).decompress(coded, want)
     except zlib.error as error:
-        raise CorruptError(f"a deflate chunk does not decode: {error}") from None
+        reason = str(error).rpartition(": ")[2]
+        raise CorruptError(f"does not decode: {reason}") from None
     if len(plain) != want:
-        raise CorruptError(f"a deflate chunk gives {len(plain)} of {want} bytes")
+        raise CorruptError(f"gives {len(plain)} of {want} bytes")
     return plain
 
 

@@ -27,9 +27,9 @@ class Zstd:
             else:
                 plain = self._streamed(coded, want)
         except zstandard.ZstdError as error:
-            raise CorruptError(f"a zstd chunk does not decode: {error}") from None
+            raise CorruptError(f"does not decode: {error}") from None
         if len(plain) != want:
-            raise CorruptError(f"a zstd chunk gives {len(plain)} of {want} bytes")
+            raise CorruptError(f"gives {len(plain)} of {want} bytes")
         return plain
 
     def encode(self, plain: memoryview) -> bytes | None:
