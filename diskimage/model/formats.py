@@ -1,0 +1,132 @@
+"""What a format is, what it may ask for, and what it has to say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from diskimage.limits import Limits
+from diskimage.model.discs import Disc
+from diskimage.model.extents import Device, Source
+from diskimage.model.plans import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A warning or a problem: a stable `kind`, what, and where (host byte, or LBA of a frame)."""
+
+    kind: str
+    message: str
+    at: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Something the target cannot hold. `content` losses are refused unless named; others warn."""
+
+    name: str  # what --lossy takes: audio, tracks, sessions, subchannel, form2, snapshots...
+    message: str
+    content: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A second file that an image names. `role`: part, backing, data-file, parent."""
+
+    name: str
+    role: str
+    format: str | None = None
+    opened: bool = False
+
+
+class Gate(Protocol):
+    """Permission to open a second file, and the place where a reader says what was odd."""
+
+    @property
+    def limits(self) -> Limits: ...
+    def warn(self, kind: str, message: str, at: int | None = None) -> None: ...
+    def part(self, name: str, *, instead: tuple[str, ...] = ()) -> Source:
+        """The part `name` beside the image, bytes only; `instead` names to try, with a warning,
+        where it is absent. Raises RefusedReferenceError, UnsafeNameError, MissingError."""
+        ...
+
+    def siblings(self) -> tuple[str, ...]:
+        """Names of the regular files in the image's directory; empty where there is none."""
+        ...
+
+    def source(self, name: str, *, role: str) -> Source | None:
+        """A parent opened as bytes (an external data file); None under `references="list"`."""
+        ...
+
+    def parent(self, name: str, *, role: str, format: str | None) -> Device | None:
+        """A parent opened as its `format` says; None under `references="list"`.
+        Raises RefusedReferenceError, LoopError, LimitError, MissingError."""
+        ...
+
+    def password(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bid:
+    """How sure a format is, 1 to 100, from bytes and name alone, and why."""
+
+    score: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a probe may see: the file's first 100 KiB, its last 64 KiB, its size and name."""
+
+    head: bytes
+    tail: bytes
+    size: int
+    name: str
+
+    @property
+    def suffix(self) -> str:
+        """The lower-case suffix with its dot, or ""."""
+        stem, dot, end = self.name.rpartition(".")
+        return f".{end.lower()}" if dot and stem else ""
+
+
+Ability = Literal["read", "create", "write"]
+Opener: TypeAlias = Callable[..., "Device | Disc"]
+Creator: TypeAlias = Callable[..., Plan]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A keyword of `create` (or of `open`), its values and meaning, for `formats` and --option."""
+
+    name: str
+    values: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """The rules of one file type, as functions of values.
+
+    `open(source, gate, **options)` gives a Device or a Disc. `losses(what, **options)` lists what a
+    created image would not hold; `create(what, stem, **options)` is the plan that writes `what` (a
+    Device or Disc) to an output whose main file has that stem. `check(source, gate)` and
+    `measure(what, **options)` are optional. Where `needs_source`, `create` computes over the guest
+    bytes of a device and is given them as `source=` (a Source); a disc needs none.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    can: frozenset[Ability]
+    probe: Callable[[Look], Bid | None]
+    open: Opener
+    losses: Callable[..., list[Loss]] | None = None
+    create: Creator | None = None
+    check: Callable[[Source, Gate], Iterator[Finding]] | None = None
+    options: tuple[Option, ...] = ()
+    needs_source: bool = False

@@ -1,0 +1,127 @@
+"""What is to be done: steps, plans, and the sinks they land in."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from diskimage.model.extents import Codec, Device, Runs
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Write the guest bytes of `extents` so that the first lands at `to`; zeros become holes."""
+
+    extents: Iterable[Runs]
+    to: int
+    file: str = ""
+    sums: tuple[Any, ...] = ()  # hash objects updated with every guest byte, in order
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Cut the concatenation of `extents` into chunks, drop the zero ones, append the rest at `to`.
+
+    Each kept chunk is stored as the smallest codec's result, or plain where none is smaller; plain
+    ones are aligned to `align`, coded ones to `align_coded`. Stops before more than `room` bytes
+    are used. The last chunk is padded with zeros to `chunk`. The step's result is a `Packed`.
+    """
+
+    extents: Iterable[Runs]
+    chunk: int
+    codecs: tuple[Codec, ...]
+    to: int
+    align: int = 1
+    align_coded: int = 1
+    room: int | None = None
+    sums: tuple[Any, ...] = ()
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What became of each chunk: columns `to` (-1: zero, -2: absent), `stored` and `codec`
+    (index into the step's codecs, -1: plain), `done` chunks, and the next free host byte `end`."""
+
+    to: array[int]
+    stored: array[int]
+    codec: array[int]
+    done: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write metadata."""
+
+    to: int
+    data: bytes | bytearray | memoryview
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Set an output's size; new bytes read as zeros."""
+
+    size: int
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """What was written before is durable before what comes after."""
+
+
+Step: TypeAlias = Copy | Pack | Put | Size | Barrier
+Plan: TypeAlias = Generator[Step, Any, None]
+
+
+@runtime_checkable
+class Writable(Device, Protocol):
+    """A device whose guest bytes can be changed in place, by plans over its own file.
+
+    Offsets and lengths are guest bytes inside the device. Its extents hold until the next plan.
+    """
+
+    def plan_write(self, start: int, data: memoryview) -> Plan:
+        """Write `data` at `start`."""
+        ...
+
+    def plan_zero(self, start: int, length: int) -> Plan:
+        """Make [start, start + length) read as zeros, without space where it can be."""
+        ...
+
+    def plan_flush(self) -> Plan:
+        """Write out what is held back, and make all of it durable."""
+        ...
+
+
+class Target(Protocol):
+    """One output of a sink. `fresh`: unwritten bytes read as zeros."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def fd(self) -> int | None: ...
+    @property
+    def fresh(self) -> bool: ...
+    def write(self, to: int, data: memoryview) -> None:
+        """Write all of `data` at `to`. Raises IoError, NoSpaceError. Thread-safe."""
+        ...
+
+    def zero(self, to: int, length: int) -> None:
+        """Make [to, to + length) read as zeros, without space where the medium can."""
+        ...
+
+    def resize(self, size: int) -> None: ...
+    def sync(self) -> None: ...
+
+
+class Sink(Protocol):
+    """Where a plan lands: the main output "" and others beside it; published whole or not."""
+
+    def target(self, file: str = "") -> Target: ...
+    def commit(self) -> None: ...
+    def abort(self) -> None: ...
