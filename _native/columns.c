@@ -1,5 +1,5 @@
-/* The rules of runs over columns. Values come from whatever a format made of a file: no sum below may
- * overflow, whatever they are. */
+/* The rules of runs over columns. Values come from whatever a format made of a file: no sum below
+ * may overflow, whatever they are. */
 #include "kernels.h"
 
 enum { DATA = 0, CODED = 1, ZERO = 2, ABSENT = 3, BAD = 4, HOLE = 0x82 };
@@ -15,7 +15,8 @@ static int64_t stored_of(const di_columns *runs, int64_t row)
     return runs->stored ? runs->stored[row] : 0;
 }
 
-/* The host bytes from a DATA row's first record to the end of its last taken byte; -1 for too many. */
+/* The host bytes from a DATA row's first record to the end of its last taken byte; -1 for
+ * too many. */
 static int64_t span_of(const di_columns *runs, int64_t row)
 {
     int64_t skip = skip_of(runs, row), length = runs->length[row], span;

@@ -15,7 +15,8 @@
 #endif
 
 enum { PIECE = 1 << 18, LARGE = 1 << 17 };
-static const int64_t TURN = (int64_t)1 << 30; /* of one system call: between these it can be stopped */
+/* Bytes of one system call: between two of them a process can be stopped. */
+static const int64_t TURN = (int64_t)1 << 30;
 
 int64_t di_read_all(int fd, int64_t at, int64_t length, uint8_t *buffer)
 {

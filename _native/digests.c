@@ -1,5 +1,5 @@
-/* Digests of each block of a buffer. Blocks are messages of their own, so that as many as a path has
- * lanes are hashed side by side, padding among them. */
+/* Digests of each block of a buffer. Blocks are messages of their own, so that as many as a path
+ * has lanes are hashed side by side, padding among them. */
 #include "kernels.h"
 #include "paths.h"
 
@@ -48,8 +48,8 @@ static const algorithm algorithms[2] = {
 static int32_t states[2][MOST_PATHS];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* Writes what stands after a message's whole pieces: its last bytes, a one bit, zeros, its length in
- * bits. Answers the number of pieces, 1 or 2. */
+/* Writes what stands after a message's whole pieces: its last bytes, a one bit, zeros, its length
+ * in bits. Answers the number of pieces, 1 or 2. */
 static int pad(const algorithm *a, const uint8_t *rest, int64_t length, uint8_t *out)
 {
     int size = (int)(length % PIECE), pieces = size < PIECE - 8 ? 1 : 2;

@@ -1,5 +1,5 @@
-/* Which implementation of a kernel runs: the first whose needs the processor meets and whose answers
- * in a self-test are those of the portable one. */
+/* Which implementation of a kernel runs: the first whose needs the processor meets and whose
+ * answers in a self-test are those of the portable one. */
 #include "kernels.h"
 #include "paths.h"
 

@@ -1,6 +1,6 @@
-/* P and Q parity of compact disc frames: two Reed-Solomon product codes over GF(2^8) with polynomial
- * 0x11D (ECMA-130 annex A). Bytes 12..2351 are 1170 words of 16 bits, whose low and high bytes are
- * coded apart. P's codewords are 86 columns of 24 rows, Q's 52 diagonals of 43. */
+/* P and Q parity of compact disc frames: two Reed-Solomon product codes over GF(2^8) with
+ * polynomial 0x11D (ECMA-130 annex A). Bytes 12..2351 are 1170 words of 16 bits, whose low and high
+ * bytes are coded apart. P's codewords are 86 columns of 24 rows, Q's 52 diagonals of 43. */
 #include "kernels.h"
 #include "paths.h"
 
@@ -31,7 +31,8 @@ void di_parity_prepare(void)
 typedef uint8_t vector __attribute__((vector_size(32), aligned(1), may_alias));
 typedef int8_t signs __attribute__((vector_size(32)));
 
-/* By address, since a vector as an argument would depend on the processor the caller is built for. */
+/* By address, since a vector as an argument would depend on the processor the caller is
+ * built for. */
 DI_INLINE void double_all(vector *values)
 {
     vector high = (vector)((signs)*values < (signs){0});
@@ -110,7 +111,8 @@ typedef uint16_t eight __attribute__((vector_size(16), aligned(1), may_alias));
 #define LOW(x, y) __builtin_shufflevector(x, y, 0, 8, 1, 9, 2, 10, 3, 11)
 #define HIGH(x, y) __builtin_shufflevector(x, y, 4, 12, 5, 13, 6, 14, 7, 15)
 
-/* Writes the transpose of 8 rows of 8 words: column c goes to out + c * step, and `again` further. */
+/* Writes the transpose of 8 rows of 8 words: column c goes to out + c * step, and
+ * `again` further. */
 DI_INLINE void transpose(const uint8_t *in, int pitch, uint8_t *out, int step, int again)
 {
     eight r[8], s[8];
@@ -134,8 +136,8 @@ DI_INLINE void transpose(const uint8_t *in, int pitch, uint8_t *out, int step, i
     }
 }
 
-/* Q's 1118 words are 26 rows of 43, of which diagonal k takes column t of row (k + t) mod 26. So the
- * transpose, each column twice in a row, holds element t of all diagonals side by side. */
+/* Q's 1118 words are 26 rows of 43, of which diagonal k takes column t of row (k + t) mod 26. So
+ * the transpose, each column twice in a row, holds element t of all diagonals side by side. */
 void di_parity_q(const uint8_t *frame, uint8_t parity[104])
 {
     enum { PITCH = 2 * Q_COUNT, HALF = 2 * Q_ROWS, STEP = 2 * HALF };
@@ -181,9 +183,9 @@ static int place_q(int word, int t)
     return AREA + ((word >> 1) * 86 + (word & 1) + t * 88) % 2236;
 }
 
-/* Corrects each codeword with one wrong byte: the plain sum is the error, the weighted one the error
- * times alpha to the power of its place from the end. `frozen` is where the header ends that counts
- * as zero. Answers whether anything changed. */
+/* Corrects each codeword with one wrong byte: the plain sum is the error, the weighted one the
+ * error times alpha to the power of its place from the end. `frozen` is where the header ends that
+ * counts as zero. Answers whether anything changed. */
 static int mend_words(uint8_t *frame, int frozen, place_of *place, int words, int length)
 {
     int changed = 0;

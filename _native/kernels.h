@@ -25,7 +25,8 @@ void di_differing_blocks(const uint8_t *a, const uint8_t *b, int64_t size, int64
 
 /* ---- copying.c ---- */
 
-/* Bytes copied, fewer than `length` only where the source ends. Ranges of one file must not overlap. */
+/* Bytes copied, fewer than `length` only where the source ends. Ranges of one file must not
+ * overlap. */
 int64_t di_copy_range(int src, int64_t at, int dst, int64_t to, int64_t length);
 /* 1 where the blocks are now shared, 0 where they cannot be. */
 int64_t di_clone_range(int src, int64_t at, int dst, int64_t to, int64_t length);
@@ -40,15 +41,16 @@ int64_t di_punch(int fd, int64_t at, int64_t length);
 /* 1 where [at, at + length) now reads as zeros and has space, 0 where that cannot be. */
 int64_t di_zero_range(int fd, int64_t at, int64_t length);
 
-/* ---- crc.c, ecc.c, frames.c: frames of 2352 bytes, `pitch` apart, without their first `base` ---- */
+/* ---- crc.c, ecc.c, frames.c: frames of 2352 bytes, `pitch` apart, less their first `base` ---- */
 
 uint32_t di_edc(const uint8_t *data, int64_t size, uint32_t value);
 /* Writes P and Q parity. mode is 1 or 2. */
 void di_ecc(uint8_t *frame, int32_t mode);
 /* Bytes changed, or -1 and the frame as it was. */
 int32_t di_repair(uint8_t *frame, int32_t mode);
-/* Frames done; `fault` is that of the next. `frames` ends with the last frame's bytes 0..2351 or its
- * pitch, whichever is less; `out` has 2048 bytes a frame. flags: 1 sync, 2 header, 4 EDC, 8 form. */
+/* Frames done; `fault` is that of the next. `frames` ends with the last frame's bytes 0..2351 or
+ * its pitch, whichever is less; `out` has 2048 bytes a frame. flags: 1 sync, 2 header, 4 EDC, 8
+ * form. */
 int64_t di_cook(const uint8_t *frames, int64_t count, int64_t pitch, int64_t base, int32_t mode,
                 int32_t flags, uint8_t *out, int32_t *fault);
 /* The same from descriptor to descriptor; room >= pitch + 2048. */
@@ -74,7 +76,8 @@ void di_swap16(const uint8_t *data, int64_t size, uint8_t *out);
 
 /* ---- digests.c, md5.c, sha256.c: algorithm 0 is MD5, 1 SHA-256 ---- */
 
-/* The digest of each block behind that of the one before; path -1 is the selected one. block > 0. */
+/* The digest of each block behind that of the one before; path -1 is the selected one. block
+ * > 0. */
 void di_digest_blocks(int32_t algorithm, int32_t path, const uint8_t *data, int64_t size,
                       int64_t block, uint8_t *out);
 int32_t di_digest_paths(int32_t algorithm);
@@ -132,8 +135,9 @@ typedef struct {
     int64_t clip;
 } di_rule;
 
-/* Fills `runs` (rows: its room; stored present) and counts[0] rows, counts[1] entries taken. Answers
- * what is wrong with the next entry: 1 reserved, 2 align, 3 range, 4 subclusters, 0 nothing. */
+/* Fills `runs` (rows: its room; stored present) and counts[0] rows, counts[1] entries taken.
+ * Answers what is wrong with the next entry: 1 reserved, 2 align, 3 range, 4 subclusters, 0
+ * nothing. */
 int32_t di_table_runs(const di_rule *rule, const uint8_t *table, int64_t entries,
                       int64_t first_block, int64_t block, int64_t size, const di_columns *runs,
                       int64_t *counts);

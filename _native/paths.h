@@ -82,7 +82,8 @@ int64_t di_write_all(int fd, int64_t to, int64_t length, const uint8_t *buffer);
 
 /* ---- digests of many blocks side by side, digests.c ---- */
 
-/* Compresses `count` pieces of 64 bytes of each of `lanes` messages into `state`, lane after lane. */
+/* Compresses `count` pieces of 64 bytes of each of `lanes` messages into `state`, lane
+ * after lane. */
 typedef void di_lanes_path(uint32_t *const *state, const uint8_t *const *data, int64_t count);
 
 typedef struct {

@@ -1,5 +1,6 @@
-/* SHA-256 (FIPS 180-4) of several messages side by side. The rounds are written once, for words that
- * are integers or vectors of them; with the SHA extensions two messages hide each other's latency. */
+/* SHA-256 (FIPS 180-4) of several messages side by side. The rounds are written once, for words
+ * that are integers or vectors of them; with the SHA extensions two messages hide each other's
+ * latency. */
 #include "kernels.h"
 #include "lanes.h"
 
