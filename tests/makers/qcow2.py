@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 import zstandard
 
+from tests.makers.sample import Sample
+
 COPIED, COMPRESSED = 1 << 63, 1 << 62
 
 
@@ -250,3 +252,32 @@ def edited(image: bytes, guest: int, change: Callable[[int], int]) -> bytes:
     """`image` with one L2 entry changed."""
     at = entry_at(image, guest)
     return patched(image, at, change(int.from_bytes(image[at : at + 8], "big")), 8)
+
+
+def samples() -> list[Sample]:
+    """Data out of order, coded and zero clusters, version 2, small clusters, subclusters."""
+    plain = {0: b"zero" * 16384, 2: bytes(range(256)) * 256, 5: b"five" * 16384}
+    data = {number: Cluster("data", content) for number, content in plain.items()}
+    coded = {number: Cluster("coded", content) for number, content in plain.items()}
+    size = 6 * 65536 - 1536
+    zero = bytes(65536)
+    guest = b"".join(plain.get(number, zero) for number in range(6))[:size]
+    shuffled = Maker(size, data, seed=4).image()
+    cuts = (0, 4, 72, 104, 112, 65536, 2 * 65536, 3 * 65536, len(shuffled) - 2048)
+    small = {number: Cluster("data", bytes([number]) * 512) for number in (1, 3, 4)}
+    return [
+        Sample("plain", {"a.qcow2": shuffled}, guest, 112, cuts),
+        Sample("zlib", {"a.qcow2": Maker(size, coded).image()}, guest),
+        Sample("zstd", {"a.qcow2": Maker(size, coded, zstd=True).image()}, guest),
+        Sample("v2", {"a.qcow2": Maker(size, coded, version=2).image()}, guest, 72),
+        Sample(
+            "zero clusters",
+            {"a.qcow2": Maker(size, data | {1: Cluster("zero"), 3: Cluster("zero-kept")}).image()},
+            guest,
+        ),
+        Sample(
+            "512",
+            {"a.qcow2": Maker(2560, small, bits=9).image()},
+            b"".join(bytes([n if n in small else 0]) * 512 for n in range(5)),
+        ),
+    ]
