@@ -19,7 +19,8 @@ SHAPES = st.sampled_from([None, Records(512, 600), Records(2048, 2352)])
 
 
 def runs_of(rows: list[tuple[int, ...]], records: Records | None = None) -> Runs:
-    start, length, at, kind, stored, skip = (list(c) for c in zip(*rows, strict=True)) if rows else [[]] * 6  # fmt: skip  # noqa: E501
+    columns_of = [list(c) for c in zip(*rows, strict=True)] or [[] for _ in range(6)]
+    start, length, at, kind, stored, skip = columns_of
     return Runs(
         array("q", start), array("q", length), array("q", at), array("B", kind),
         array("q", stored), array("q", skip), records=records,
