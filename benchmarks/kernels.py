@@ -157,7 +157,8 @@ def scattered_rate(work: Path) -> None:
 def scan_rates() -> None:
     zeros, small = mmap.mmap(-1, 64 * MIB), bytearray(256 << 10)
     zeros[:] = bytes(len(zeros))
-    one, two = bytes(64 * MIB), bytes(64 * MIB)
+    one = b"\1" * (64 * MIB)  # zeros would all be one page
+    two = bytes(bytearray(one))
     tell("zeros scanned, 64 MiB", "memcmp of two buffers", len(zeros),
          in_turn(lambda: scan.is_zero(zeros), lambda: one == two))  # fmt: skip
     again = 256
