@@ -158,10 +158,10 @@ class FileSink:
         final = os.path.join(self._folder, name)
         if self._guard is not None:
             self._guard(final)
-        if not self._overwrite and os.path.lexists(final):
-            raise _exists(final)
         if os.path.isdir(final):
             raise UsageError("is a directory", file=final, remedy="name a file in it")
+        if not self._overwrite and os.path.lexists(final):
+            raise _exists(final)
 
 
 def _exists(path: str) -> ExistsError:

@@ -1,0 +1,112 @@
+"""Verbs as functions: what they take, what they give, what they leave alone."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import diskimage
+from diskimage.errors import UsageError
+from diskimage.jobs.hash import manifest
+from diskimage.jobs.measure import Full, measure
+from diskimage.words import parse_size
+from tests.makers.raw import make
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    return make(tmp_path / "disk.raw", 4 * MIB, {0: b"a" * 5000, 2 * MIB: b"b" * 300000})
+
+
+def test_verbs_take_paths_bytes_files_and_open_images(raw: Path) -> None:
+    content = raw.read_bytes()
+    wanted = {"sha256": hashlib.sha256(content).hexdigest()}
+    assert diskimage.hash(raw).digests == wanted
+    assert diskimage.hash(str(raw)).digests == wanted
+    assert diskimage.hash(content, format="raw").digests == wanted
+    assert diskimage.hash(io.BytesIO(content), format="raw").digests == wanted
+    with diskimage.open(raw) as image:
+        assert diskimage.hash(image).digests == wanted
+        assert image.read(0, 2) == b"aa"  # an image that was passed stays open
+        with pytest.raises(UsageError):
+            diskimage.hash(image, format="iso")
+
+
+def test_every_result_is_json(raw: Path) -> None:
+    results: list[Any] = [
+        diskimage.info(raw), diskimage.hash(raw), manifest(raw, 65536), diskimage.detect(raw),
+        diskimage.compare(raw, raw), diskimage.check(raw), diskimage.map(raw),
+        diskimage.measure(raw, "qcow2"), diskimage.list_formats(),
+        diskimage.convert(raw, raw.with_suffix(".vdi")),
+        diskimage.copy(raw, raw.with_suffix(".copy")),
+        diskimage.create(raw.with_name("new.qcow2"), MIB),
+    ]  # fmt: skip
+    for result in results:
+        told = json.loads(json.dumps(result.to_json()))
+        if isinstance(told, dict):
+            assert isinstance(told["warnings"], list), type(result)
+
+
+def test_a_hash_reads_no_zeros(raw: Path) -> None:
+    read: list[int] = []
+    diskimage.hash(raw, progress=lambda progress: read.append(progress.read))
+    assert 0 < read[-1] < 4 * MIB
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("512", 512), ("4k", 4096), ("1M", MIB), ("2GiB", 2 << 30), ("3T", 3 << 40),
+     ("1P", 1 << 50), (" 7 ", 7), ("5B", 5)],
+)  # fmt: skip
+def test_sizes_are_binary(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "K", "-1", "1.5G", "1X", "1KK", "٣"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_size(text)
+
+
+@pytest.mark.parametrize("format", ["raw", "vdi", "qcow2"])
+def test_measure_of_a_full_disk_is_what_a_full_disk_takes(tmp_path: Path, format: str) -> None:
+    full = tmp_path / "full.raw"
+    full.write_bytes(b"\xff" * (3 * MIB + 512))
+    made = diskimage.convert(full, tmp_path / "made", to=format)
+    taken = (tmp_path / "made").stat().st_size
+    assert made.written > 0
+    assert measure(full, format).required == taken
+    assert measure(3 * MIB + 512, format).fully_allocated == taken
+
+
+def test_measure_agrees_with_qemu_img(raw: Path, peer: Callable[[str], str]) -> None:
+    command = [peer("qemu-img"), "measure", "-O", "qcow2", "--output=json", str(raw)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    theirs = json.loads(done.stdout)
+    ours = measure(raw, "qcow2")
+    assert (ours.required, ours.fully_allocated) == (theirs["required"], theirs["fully-allocated"])
+
+
+def test_a_full_device_ends_where_its_size_does() -> None:
+    device = Full(MIB + 5)
+    assert sum(runs.length[0] for runs in device.runs(100)) == MIB - 95
+
+
+def test_bench_times_ours_and_leaves_nothing(tmp_path: Path) -> None:
+    found = diskimage.bench(
+        tmp_path, size=MIB, rounds=1, block_sizes=(65536,), threads=(1,), digest="md5"
+    )
+    ours = [timing for timing in found.timings if timing.name.startswith("diskimage")]
+    assert len(ours) == 5
+    assert [timing.error for timing in ours] == [None] * 5
+    assert found.svg().startswith("<svg")
+    assert list(tmp_path.iterdir()) == []
