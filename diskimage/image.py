@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, Self
 
 from diskimage import registry
 from diskimage.engine.cache import ChunkCache
@@ -16,7 +16,7 @@ from diskimage.engine.frames import FramePolicy
 from diskimage.engine.picture import Piece, kind_of, svg, tally
 from diskimage.engine.read import DeviceSource, Reader, read_into, source as device_source
 from diskimage.engine.run import apply
-from diskimage.errors import LimitError, MissingError, UnsupportedError, UsageError
+from diskimage.errors import LimitError, UnsupportedError, UsageError
 from diskimage.gate import FileGate, Ledger, Policy, checked_policy
 from diskimage.limits import LIMITS, Limits
 from diskimage.model import (
@@ -33,16 +33,13 @@ from diskimage.model import (
 )
 from diskimage.runs import extents
 from diskimage.sinks.inplace import InPlaceSink
-from diskimage.sources.device import DeviceFileSource, is_device, open_device
-from diskimage.sources.file import FileSource, open_file
-from diskimage.sources.fileobj import FileObjectSource
-from diskimage.sources.memory import MemorySource
+from diskimage.sources.anything import What, as_source
+from diskimage.sources.device import DeviceFileSource
+from diskimage.sources.file import FileSource
 from diskimage.words import escape, size_text
 
 if TYPE_CHECKING:
     from diskimage.filesystems import FileSystem, ImagePath
-
-What: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Source"
 
 
 class _Nothing:
@@ -52,7 +49,7 @@ class _Nothing:
     block = 2048
     info: Mapping[str, object] = {}
 
-    def runs(self, start: int = 0, stop: int | None = None) -> Iterator[Runs]:  # noqa: ARG002
+    def runs(self, start: int = 0, stop: int | None = None) -> Iterator[Runs]:  # noqa: ARG002 - none of it
         """None at all, whatever the range."""
         return iter(())
 
@@ -233,10 +230,27 @@ class Image:
         """The file system in it. Raises UnsupportedError where none is recognised."""
         from diskimage import filesystems  # only who asks for files pays for their readers
 
-        found = filesystems.detect(self.as_source(), self.limits, self.warn)
+        found = self._at_its_address()
+        if found is None:
+            found = filesystems.detect(self.as_source(), self.limits, self.warn)
         if found is None:
             raise UnsupportedError("no file system we read is in it", file=self.name)
         return found
+
+    def _at_its_address(self) -> FileSystem | None:
+        """The file system of a data track that is not the disc's beginning.
+
+        Its extents count from LBA 0 of the disc, not from the track (CD-Extra).
+        """
+        from diskimage import filesystems  # as above
+
+        number = self.device.info.get("track")
+        tracks = self.disc.tracks if self.disc is not None else ()
+        lba = next((track.lba for track in tracks if track.number == number), 0)
+        if self.disc is None or lba <= 0:
+            return None
+        space = device_source(self.disc.space, self.name, self._reader)
+        return filesystems.detect(space, self.limits, self.warn, base=lba)
 
     def close(self) -> None:
         """Close every file; twice is harmless."""
@@ -365,40 +379,3 @@ def chosen(source: Source, format: str | None) -> tuple[Format, str | None]:
     found = registry.detect(seen, source.name)
     assert found.entry is not None
     return registry.load(found.entry), registry.suffix_disagrees(found.name, seen)
-
-
-def as_source(what: What, *, writable: bool = False) -> Source:
-    """`what` as bytes with a size, a path `writable` in place too.
-
-    Raises MissingError, and UnsupportedError for what is no file.
-    """
-    if isinstance(what, bytes | bytearray | memoryview):
-        return MemorySource(what)
-    if isinstance(what, str | os.PathLike):
-        return _of_path(os.fspath(what), writable)
-    if isinstance(what, Source):
-        return what
-    if hasattr(what, "read") and hasattr(what, "seek"):
-        return FileObjectSource(what)
-    raise UsageError(f"cannot open a {type(what).__name__}")
-
-
-def _of_path(path: str, writable: bool) -> Source:
-    if "://" in path and not os.path.exists(path):
-        return _of_url(path)
-    if is_device(path):
-        return open_device(path, writable=writable)
-    return open_file(path, writable=writable)
-
-
-def _of_url(url: str) -> Source:
-    try:
-        import fsspec  # the extra `remote`
-    except ImportError:
-        raise UnsupportedError(
-            "URLs need the extra `remote`", file=url, remedy="pip install py-diskimage[remote]"
-        ) from None
-    try:
-        return FileObjectSource(fsspec.open(url, "rb").open(), url)
-    except (OSError, ValueError) as error:
-        raise MissingError(f"cannot be opened: {error}", file=url) from error

@@ -14,9 +14,10 @@ from construct import Bytes, Int8ul, Int16ul, Int32ul, Padding, Struct
 
 from diskimage.disc.content import SAMPLES, has_edc, shown
 from diskimage.disc.modes import MODE2_2332, MODE2_2336, SYNC, USER, cooks
+from diskimage.disc.reduce import losses as reduced, user_bytes
 from diskimage.disc.tracks import Lay, assemble
 from diskimage.disc.verify import problems
-from diskimage.errors import CorruptError, UnsupportedError, UsageError
+from diskimage.errors import CorruptError, UnsupportedError
 from diskimage.layers.records import Placed
 from diskimage.model import (
     Bid,
@@ -248,45 +249,8 @@ def _text(field: bytes) -> str:
 
 
 def losses(what: Device | Disc, **_options: object) -> list[Loss]:
-    """What an ISO cannot hold of `what`, as its metadata tells; Form 2 only the pass can tell.
-
-    Raises UsageError for a disc without data.
-    """
-    if not isinstance(what, Disc):
-        return []
-    _user_data(what)
-    return [*_content_losses(what), *_description_losses(what)]
-
-
-def _content_losses(disc: Disc) -> Iterator[Loss]:
-    audio = [str(track.number) for track in disc.tracks if track.mode.audio]
-    data = [track for track in disc.tracks if not track.mode.audio]
-    taken = next((track for track in data if cooks(track.mode)), None)
-    if audio:
-        yield Loss("audio", f"audio of {_tracks(audio)}")
-    further = [str(track.number) for track in data if track is not taken]
-    if further:
-        yield Loss("tracks", f"data of {_tracks(further)}")
-    if len(disc.sessions) > 1:
-        yield Loss("sessions", f"{len(disc.sessions)} sessions become one")
-    if any(track.mode.subchannel for track in disc.tracks):
-        yield Loss("subchannel", "the subchannel of its frames")
-
-
-def _tracks(numbers: list[str]) -> str:
-    return f"track{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}"
-
-
-def _description_losses(disc: Disc) -> Iterator[Loss]:
-    if any(track.mode.check == "mode2" for track in disc.tracks):
-        yield Loss("subheaders", "the subheaders of Mode 2 frames", content=False)
-    if any(track.pregap or track.postgap or len(track.indexes) > 1 for track in disc.tracks):
-        yield Loss("indexes", "gaps and indexes", content=False)
-    described = [disc.text, *(track.text for track in disc.tracks)]
-    if any(described) or disc.cdtext is not None:
-        yield Loss("titles", "titles and performers", content=False)
-    if disc.catalog or any(track.isrc or track.flags for track in disc.tracks):
-        yield Loss("catalog", "catalogue number, ISRC and flags", content=False)
+    """What an ISO cannot hold of `what`, as its metadata tells; Form 2 only the pass can tell."""
+    return reduced(what)
 
 
 def create(what: Device | Disc, stem: str, **_options: object) -> Plan:
@@ -295,7 +259,7 @@ def create(what: Device | Disc, stem: str, **_options: object) -> Plan:
     Raises UsageError for a disc without data, UnsupportedError for a device that is no multiple of
     2048 bytes.
     """
-    device = _user_data(what) if isinstance(what, Disc) else what
+    device = user_bytes(what)
     if device.size % USER:
         raise UnsupportedError(
             f"{device.size} bytes are no multiple of the 2048-byte sectors of {stem or 'an ISO'}",
@@ -303,12 +267,6 @@ def create(what: Device | Disc, stem: str, **_options: object) -> Plan:
         )
     yield Size(device.size)
     yield Copy(device.runs(), 0)
-
-
-def _user_data(disc: Disc) -> Device:
-    if disc.data is None:
-        raise UsageError("the disc has no data track", remedy="convert it to BIN/CUE")
-    return disc.data
 
 
 FORMAT = Format(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from diskimage.errors import LimitError, MissingError, UsageError
+from diskimage.disc.reduce import losses as reduced, user_bytes
+from diskimage.errors import LimitError, MissingError
 from diskimage.model import (
     Barrier,
     Bid,
@@ -145,21 +146,13 @@ def open_raw(source: Source, gate: Gate) -> Device:
 
 
 def losses(what: Device | Disc) -> list[Loss]:
-    """A raw image holds every byte of a disk."""
-    if isinstance(what, Disc):
-        return [
-            Loss("audio" if track.mode.audio else "tracks", f"track {track.number}")
-            for track in what.tracks
-            if what.data is None or track.number != what.data.info.get("track")
-        ]
-    return []
+    """A raw image holds every byte of a disk, and of a disc its first data track."""
+    return reduced(what)
 
 
 def create(what: Device | Disc, stem: str) -> Plan:  # noqa: ARG001  # one file has no stem to use
     """Every byte in place, zeros as holes."""
-    device = what.data if isinstance(what, Disc) else what
-    if device is None:
-        raise UsageError("the disc has no data track", remedy="extract its audio instead")
+    device = user_bytes(what)
     yield Copy(device.runs(), 0)
     yield Size(device.size)
 

@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 from construct import Bytes, Const, Int32ul, Int64ul, Padded, Struct
 
+from diskimage.disc.reduce import losses as reduced, user_bytes
 from diskimage.errors import CorruptError, LimitError, TruncatedError, UnsupportedError, UsageError
 from diskimage.layers.overlay import Overlay
 from diskimage.layers.parts import CONTENT, filled
@@ -278,18 +279,12 @@ GROUP = 1 << 16
 """Blocks of which the map is held at once while writing: 256 KiB of map, 64 GiB of guest."""
 
 
-def _device(what: Device | Disc) -> Device:
-    device = what.data if isinstance(what, Disc) else what
-    if device is None:
-        raise UsageError("the disc has no data track", remedy="extract its audio instead")
-    return device
-
-
 def losses(what: Device | Disc, **_: object) -> list[Loss]:
     """Sizes are whole sectors."""
-    size = _device(what).size
+    size = user_bytes(what).size
+    lost = reduced(what)
     text = f"{size} bytes become {_whole(size, SECTOR)}: a VDI has whole sectors"
-    return [Loss("size", text, content=False)] if size % SECTOR else []
+    return [*lost, Loss("size", text, content=False)] if size % SECTOR else lost
 
 
 def _whole(size: int, unit: int) -> int:
@@ -310,7 +305,7 @@ def _layout(size: int, type: int) -> Header:
 
 def create(what: Device | Disc, stem: str, *, type: str = "dynamic") -> Plan:  # noqa: ARG001 - one file
     """Blocks in guest order; map and data begin at multiples of 1 MiB; the header comes last."""
-    device = _device(what)
+    device = user_bytes(what)
     if type not in ("dynamic", "fixed"):
         raise UsageError(f"type {type!r}", remedy="type is dynamic or fixed")
     kind = FIXED if type == "fixed" else DYNAMIC

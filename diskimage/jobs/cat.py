@@ -7,10 +7,11 @@ from threading import Event
 from typing import BinaryIO, Unpack
 
 from diskimage.engine.progress import Report, Watch
-from diskimage.image import Image, What
+from diskimage.image import Image
 from diskimage.jobs.ls import files_of
 from diskimage.jobs.opening import Opening, told
 from diskimage.model import Finding
+from diskimage.sources.anything import What
 
 _CHUNK = 1 << 20
 

@@ -15,9 +15,10 @@ from diskimage.engine.guard import guarded
 from diskimage.engine.progress import Report, Watch
 from diskimage.engine.read import Reader, source as device_source
 from diskimage.errors import DiskImageError, RefusedReferenceError
-from diskimage.image import Image, What
+from diskimage.image import Image
 from diskimage.jobs.opening import Opening, opened, told
 from diskimage.model import Finding, Kind
+from diskimage.sources.anything import What
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ from typing import Unpack
 from diskimage.engine.compare import differing
 from diskimage.engine.copy import Work
 from diskimage.engine.progress import Report
-from diskimage.image import Image, What
+from diskimage.image import Image
 from diskimage.jobs.hash import demand_one_data_track
 from diskimage.jobs.opening import Opening, opened, told, work
 from diskimage.layers.blank import Blank
 from diskimage.layers.slice import Slice
 from diskimage.model import Device, Finding
 from diskimage.ranges import Ranges
+from diskimage.sources.anything import What
 
 MOST = 1 << 20  # ranges of one answer
 

@@ -18,7 +18,7 @@ from diskimage.engine.read import source as device_source
 from diskimage.engine.run import run
 from diskimage.errors import LossError, UnsupportedError, UsageError
 from diskimage.gate import Policy
-from diskimage.image import Image, What
+from diskimage.image import Image
 from diskimage.jobs.opening import opened, told, work
 from diskimage.jobs.publishing import refuse, settled, sink_for
 from diskimage.layers.records import Placed
@@ -38,6 +38,7 @@ from diskimage.model import (
     Size,
     Track,
 )
+from diskimage.sources.anything import What
 
 
 @dataclass(frozen=True, slots=True)

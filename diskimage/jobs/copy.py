@@ -17,7 +17,6 @@ from diskimage.engine.guard import guarded
 from diskimage.engine.progress import Report
 from diskimage.engine.run import run
 from diskimage.errors import UsageError, from_os
-from diskimage.image import as_source
 from diskimage.jobs.opening import told, work
 from diskimage.jobs.publishing import PIPE, refuse
 from diskimage.jobs.verify import ALGORITHM, read_back
@@ -29,6 +28,7 @@ from diskimage.sinks.device import DeviceSink
 from diskimage.sinks.direct import DirectSink, DirectTarget
 from diskimage.sinks.file import FileSink
 from diskimage.sinks.pipe import PipeSink
+from diskimage.sources.anything import as_source
 from diskimage.sources.device import is_device
 from diskimage.sources.direct import ALIGN, DirectSource, open_direct
 from diskimage.sources.file import FileSource

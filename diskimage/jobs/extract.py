@@ -18,12 +18,13 @@ from typing import Literal, TypeAlias, Unpack
 from diskimage.engine.progress import Report, Watch
 from diskimage.errors import ExistsError, NoSpaceError, UnsafeNameError, UsageError
 from diskimage.filesystems import Entry, FileSystem
-from diskimage.image import Image, What
+from diskimage.image import Image
 from diskimage.jobs.ls import files_of
 from diskimage.jobs.opening import Opening, told
 from diskimage.model import Finding
 from diskimage.sinks.directory import Directory, open_directory, set_time
 from diskimage.sinks.file import write_all
+from diskimage.sources.anything import What
 from diskimage.words import escape
 
 Mode: TypeAlias = Literal["strict", "rename"]

@@ -13,10 +13,11 @@ from diskimage.engine.guard import guarded
 from diskimage.engine.manifest import block_digests
 from diskimage.engine.progress import Report
 from diskimage.errors import UsageError
-from diskimage.image import Image, What
+from diskimage.image import Image
 from diskimage.jobs.opening import Opening, opened, told, work
 from diskimage.kernels import digests
 from diskimage.model import Device, Disc, Finding, Track
+from diskimage.sources.anything import What
 
 DEFAULT = ("sha256",)
 

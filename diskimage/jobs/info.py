@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Unpack
 
 from diskimage.disc.tracks import describe
-from diskimage.image import Image, What
+from diskimage.image import Image
 from diskimage.jobs.opening import Opening, opened, plain, told
 from diskimage.model import Disc, Finding, Reference, Track
+from diskimage.sources.anything import What
 
 
 @dataclass(frozen=True, slots=True)

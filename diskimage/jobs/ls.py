@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Unpack
 
 from diskimage.filesystems import Entry, FileSystem
-from diskimage.image import Image, What
+from diskimage.image import Image
 from diskimage.jobs.opening import Opening, opened, told
 from diskimage.model import Finding
+from diskimage.sources.anything import What
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from typing import NamedTuple, Unpack
 
 from diskimage.engine.guard import guarded
 from diskimage.engine.picture import Piece, Tally, kind_of, svg, tally
-from diskimage.image import Image, What
+from diskimage.image import Image
 from diskimage.jobs.opening import Opening, opened
 from diskimage.layers.overlay import Overlay
 from diskimage.model import Device, Extent, Kind
 from diskimage.runs import joined, view
+from diskimage.sources.anything import What
 
 WIDTH = 800  # cells of a picture that nobody gave a width
 

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from diskimage.engine.read import source as device_source
 from diskimage.errors import UsageError
-from diskimage.image import Image, What
+from diskimage.image import Image
 from diskimage.jobs.convert import demand_options, plan_of
 from diskimage.jobs.opening import Opening, opened
 from diskimage.layers.blank import Blank
@@ -30,6 +30,7 @@ from diskimage.model import (
     Step,
 )
 from diskimage.registry import named
+from diskimage.sources.anything import What
 
 _FRESH = -2
 _EMPTY = frozenset({int(Kind.ZERO), HOLE, int(Kind.ABSENT)})

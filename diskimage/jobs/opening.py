@@ -13,9 +13,10 @@ from diskimage.engine.progress import Report, Watch
 from diskimage.engine.read import Reader
 from diskimage.errors import UsageError
 from diskimage.gate import Policy
-from diskimage.image import Image, What, open
+from diskimage.image import Image, open
 from diskimage.limits import Limits
 from diskimage.model import Finding
+from diskimage.sources.anything import What
 
 
 class Opening(TypedDict, total=False):

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Unpack
 
 from diskimage.filesystems import Entry
-from diskimage.image import Image, What
+from diskimage.image import Image
 from diskimage.jobs.ls import files_of
 from diskimage.jobs.opening import Opening, told
 from diskimage.model import Finding
+from diskimage.sources.anything import What
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,10 @@ def _next_data(fd: int, at: int, stop: int) -> tuple[int, int]:
 def open_file(
     path: str, *, name: str | None = None, dir_fd: int | None = None, writable: bool = False
 ) -> FileSource:
-    """`path` for reading, or `writable` in place too. Raises MissingError, UnsupportedError for what is no file, IoError."""
+    """`path` for reading, or `writable` in place too.
+
+    Raises MissingError, IoError, and UnsupportedError for what is no file.
+    """
     name = path if name is None else name
     flags = (
         (os.O_RDWR if writable else os.O_RDONLY)

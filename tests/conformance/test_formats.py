@@ -17,7 +17,7 @@ from diskimage.errors import DiskImageError
 from diskimage.model import Barrier, Extent, Format, Kind, Plan, Step
 from diskimage.sinks.file import FileSink
 from diskimage.sources.memory import MemorySource
-from tests.makers import naive
+from tests.makers import cue, naive
 from tests.makers.executor import image_of
 from tests.makers.sample import Sample
 
@@ -182,3 +182,12 @@ def count_steps(plan: Plan) -> int:
     image_of(watched())
     assert any(isinstance(step, Barrier) for step in seen)
     return len(seen)
+
+
+@CREATING
+def test_no_writer_drops_audio_unsaid(rules: Format, tmp_path: Path) -> None:
+    mixed = next(one for one in cue.samples() if one.label == "mixed")
+    assert rules.losses is not None
+    with image.open(mixed.write(tmp_path)) as disc:
+        lost = {loss.name for loss in rules.losses(disc.content) if loss.content}
+    assert lost == (set() if rules.name == "cue" else {"audio"})

@@ -50,7 +50,7 @@ class Failing:
                     self.step()
                 except OSError as error:
                     raise from_os(error, target.name) from error
-                real(target, *values)  # type: ignore[operator]
+                real(target, *values)  # type: ignore[operator] - a method
 
             patch.setattr(FileTarget, name, failing)
         patch.setattr(FileTarget, "fd", None)

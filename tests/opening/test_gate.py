@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from diskimage.errors import (
     RefusedReferenceError,
     UnsafeNameError,
 )
-from diskimage.gate import FileGate, Policy
+from diskimage.gate import FileGate, Named, Policy
 from diskimage.limits import LIMITS
 from diskimage.sources.memory import MemorySource
 
@@ -23,8 +24,11 @@ BAD = ["/etc/passwd", "../x", "a/../../x", "C:\\x", "\\\\host\\share\\x", "json:
        "file:///x", "fat:rw:x", "a/b", "..", "./../x"]  # fmt: skip
 
 
-def gate(folder: Path, policy: Policy = "parts", **more: object) -> FileGate:
-    return FileGate(str(folder / "main.img"), str(folder), policy, **more)  # type: ignore[arg-type]
+def gate(
+    folder: Path, policy: Policy = "parts", chain: tuple[tuple[int, int], ...] = ()
+) -> FileGate:
+    made = FileGate(str(folder / "main.img"), str(folder), policy)
+    return replace(made, chain=chain)
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -134,7 +138,7 @@ def test_a_list_opens_nothing(tmp_path: Path) -> None:
 
 def test_a_mapping_and_a_callable_answer_for_names(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(bytes(1024))
-    given = {"/abs/base": tmp_path / "b", "uuid": MemorySource(bytes(512))}
+    given: dict[str, Named] = {"/abs/base": tmp_path / "b", "uuid": MemorySource(bytes(512))}
     held = gate(tmp_path, given)
     for name, size in (("/abs/base", 1024), ("uuid", 512)):
         opened = held.parent(name, role="backing", format="raw")

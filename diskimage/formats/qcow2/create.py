@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from diskimage.codecs import deflate, zstd
+from diskimage.disc.reduce import losses as reduced, user_bytes
 from diskimage.errors import LimitError, UsageError
 from diskimage.formats.qcow2 import layout
 from diskimage.formats.qcow2.layout import COMPRESSED, COPIED, LENGTH_V2
@@ -168,23 +169,17 @@ def _codec(compression: str, level: int | str | None) -> Codec | None:
     return zstd(3 if effort is None else effort) if compression == "zstd" else None
 
 
-def _device(what: Device | Disc) -> Device:
-    device = what.data if isinstance(what, Disc) else what
-    if device is None:
-        raise UsageError("the disc has no data track", remedy="extract its audio instead")
-    return device
-
-
 def losses(what: Device | Disc, **_: object) -> list[Loss]:
     """Sizes are whole sectors: QEMU cuts others off when it opens them."""
-    size = _device(what).size
+    size = user_bytes(what).size
+    lost = reduced(what)
     text = f"{size} bytes become {_whole(size, SECTOR)}: QEMU reads whole sectors"
-    return [Loss("size", text, content=False)] if size % SECTOR else []
+    return [*lost, Loss("size", text, content=False)] if size % SECTOR else lost
 
 
 def create(what: Device | Disc, stem: str, **options: Any) -> Plan:  # noqa: ARG001 - one file
     """The plan that writes `what`. UsageError where options do not fit; ABSENT needs a backing."""
-    device = _device(what)
+    device = user_bytes(what)
     return _write(device, shape(device.size, **options))
 
 

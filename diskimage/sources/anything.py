@@ -1,0 +1,52 @@
+"""Whatever a caller may name as a source of bytes."""
+
+from __future__ import annotations
+
+import os
+from typing import BinaryIO, TypeAlias
+
+from diskimage.errors import MissingError, UnsupportedError, UsageError
+from diskimage.model import Source
+from diskimage.sources.device import is_device, open_device
+from diskimage.sources.file import open_file
+from diskimage.sources.fileobj import FileObjectSource
+from diskimage.sources.memory import MemorySource
+
+What: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Source"
+
+
+def as_source(what: What, *, writable: bool = False) -> Source:
+    """`what` as bytes with a size, a path `writable` in place too.
+
+    Raises MissingError, and UnsupportedError for what is no file.
+    """
+    if isinstance(what, bytes | bytearray | memoryview):
+        return MemorySource(what)
+    if isinstance(what, str | os.PathLike):
+        return _of_path(os.fspath(what), writable)
+    if isinstance(what, Source):
+        return what
+    if hasattr(what, "read") and hasattr(what, "seek"):
+        return FileObjectSource(what)
+    raise UsageError(f"cannot open a {type(what).__name__}")
+
+
+def _of_path(path: str, writable: bool) -> Source:
+    if "://" in path and not os.path.exists(path):
+        return _of_url(path)
+    if is_device(path):
+        return open_device(path, writable=writable)
+    return open_file(path, writable=writable)
+
+
+def _of_url(url: str) -> Source:
+    try:
+        import fsspec  # the extra `remote`
+    except ImportError:
+        raise UnsupportedError(
+            "URLs need the extra `remote`", file=url, remedy="pip install py-diskimage[remote]"
+        ) from None
+    try:
+        return FileObjectSource(fsspec.open(url, "rb").open(), url)
+    except (OSError, ValueError) as error:
+        raise MissingError(f"cannot be opened: {error}", file=url) from error
