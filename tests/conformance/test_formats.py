@@ -16,6 +16,7 @@ from diskimage.engine.run import run
 from diskimage.errors import DiskImageError
 from diskimage.model import Barrier, Extent, Format, Kind, Plan, Step
 from diskimage.sinks.file import FileSink
+from diskimage.sources.anything import as_source
 from diskimage.sources.memory import MemorySource
 from tests.makers import cue, naive
 from tests.makers.executor import image_of
@@ -36,7 +37,7 @@ CREATING = pytest.mark.parametrize("rules", CREATED, ids=[rules.name for rules i
 def test_content_is_told_to_be_this_format_and_no_other(
     name: str, sample: Sample, tmp_path: Path
 ) -> None:
-    source = image.as_source(sample.write(tmp_path))
+    source = as_source(sample.write(tmp_path))
     seen = registry.look(source)
     assert registry.detect(seen, source.name).name == name
     sure = {c.name for c in registry.candidates(seen) if c.score >= registry.CERTAIN}

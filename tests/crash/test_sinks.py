@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,12 +46,14 @@ class Failing:
         for name in ("write", "resize", "sync", "zero"):
             real = getattr(FileTarget, name)
 
-            def failing(target: FileTarget, *values: object, real: object = real) -> None:
+            def failing(
+                target: FileTarget, *values: object, real: Callable[..., None] = real
+            ) -> None:
                 try:
                     self.step()
                 except OSError as error:
                     raise from_os(error, target.name) from error
-                real(target, *values)  # type: ignore[operator] - a method
+                real(target, *values)
 
             patch.setattr(FileTarget, name, failing)
         patch.setattr(FileTarget, "fd", None)

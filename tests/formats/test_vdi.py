@@ -52,7 +52,7 @@ def disk(content: bytes, hole: int = MIB) -> Rows:
 
 
 def made(device: Device, **options: object) -> bytes:
-    return image_of(create(device, "disk", **options))  # type: ignore[arg-type]
+    return image_of(create(device, "disk", **options))  # type: ignore[arg-type]  # options are literals
 
 
 def noise(size: int, seed: int = 0) -> bytes:

@@ -15,6 +15,7 @@ from diskimage.errors import (
     UnsupportedError,
     UsageError,
 )
+from diskimage.sources.anything import as_source
 from tests.makers.iso import volume
 
 QCOW2 = b"QFI\xfb" + struct.pack(">I", 3)
@@ -105,7 +106,7 @@ def test_what_is_only_known_by_name_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_the_reason_of_every_candidate_is_told() -> None:
-    seen = registry.look(image.as_source(volume()))
+    seen = registry.look(as_source(volume()))
     (only,) = registry.candidates(seen)
     assert (only.name, "CD001" in only.reason) == ("iso", True)
 
