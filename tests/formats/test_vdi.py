@@ -7,6 +7,7 @@ import random
 import struct
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from hypothesis import given, settings, strategies as st
 
 from diskimage.errors import (
     CorruptError,
+    DiskImageError,
     LimitError,
     RefusedReferenceError,
     TruncatedError,
@@ -262,3 +264,25 @@ def test_qemu_img_images_read_right(tmp_path: Path, peer: Peer) -> None:
     assert read(device) == content
     (allocated,) = struct.unpack_from("<I", image.read_bytes(), 0x184)
     assert device.info["allocated_blocks"] == allocated
+
+
+SMALL = [
+    vdi(20 * 512, {i: (p, noise(512, i)) for p, i in enumerate((7, 3, 12))}, block=512),
+    vdi(20 * 512, {2: (0, noise(512))}, block=512, extra=512, special={3: 0xFFFFFFFE}),
+    vdi(20 * 512, {2: (0, noise(512))}, block=512, version=1),
+]
+
+
+@given(st.sampled_from(SMALL), st.data())
+@settings(max_examples=300)
+def test_a_few_changed_bytes_end_in_bytes_or_one_error(image: bytes, data: st.DataObject) -> None:
+    places = st.integers(0x40, 0x1D8) | st.integers(0, len(image) - 1)
+    at, wrong = data.draw(places), data.draw(st.binary(min_size=1, max_size=8))
+    damaged = image[:at] + wrong + image[at + len(wrong) :]
+    with suppress(DiskImageError):
+        list(check(MemorySource(damaged), OpenGate()))
+    with suppress(DiskImageError):
+        device = opened(damaged)
+        lawful(device)
+        if device.size <= 1 << 20:
+            assert len(read(device)) == device.size
