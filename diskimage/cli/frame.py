@@ -6,7 +6,6 @@ import errno
 import os
 import signal
 import sys
-import warnings
 
 import click
 
@@ -40,7 +39,6 @@ for _verb in VERBS:
 def run(arguments: list[str]) -> int:
     """Carry out one command line; its exit code."""
     as_json = "--json" in arguments
-    warnings.simplefilter("ignore")  # of other libraries; ours travel in reports
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _invoke(arguments)

@@ -20,7 +20,7 @@ from diskimage.errors import LossError, UnsupportedError, UsageError
 from diskimage.gate import Policy
 from diskimage.image import Image
 from diskimage.jobs.opening import opened, told, work
-from diskimage.jobs.publishing import refuse, settled, sink_for
+from diskimage.jobs.publishing import PIPE, refuse, settled, sink_for
 from diskimage.layers.records import Placed
 from diskimage.limits import LIMITS, Limits
 from diskimage.model import (
@@ -108,7 +108,7 @@ def convert(
     with opened(
         source, format=format, references=references, limits=limits, password=password
     ) as image:
-        kept = _extracted(image, extract or {})
+        kept = _extracted(image, extract or {}, path)
         losses = weighed(image, rules, {*lossy, *kept}, options)
         dropped = [loss for loss in losses if loss.name not in kept]
         sink = sink_for(path, overwrite=overwrite, durable=durable, guard=refuse(image.sources))
@@ -186,8 +186,10 @@ def _bounded(findings: list[Finding], limits: Limits) -> Iterator[Finding]:
         yield Finding("limit", f"and {len(findings) - limits.problems} more such frames")
 
 
-def _extracted(image: Image, extract: Mapping[str, str]) -> set[str]:
+def _extracted(image: Image, extract: Mapping[str, str], path: str) -> set[str]:
     """The names of losses that are taken care of."""
+    if extract and path == PIPE:
+        raise UsageError("a pipe has no place beside it to extract to")
     for what, how in extract.items():
         if (what, how) != ("audio", "wav"):
             raise UsageError(f"{what}={how} cannot be extracted", remedy="say audio=wav")

@@ -34,7 +34,8 @@ from diskimage.sources.direct import ALIGN, DirectSource, open_direct
 from diskimage.sources.file import FileSource
 
 STDIN = "<standard input>"
-LARGEST = 64 * MIB  # of one read: several are under way at once
+LARGEST = 16 * MIB  # of one read
+ROOM = 32 * MIB  # of all reads under way; digests hold four more
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,8 @@ def _job(
         made.window = MIB if block_size is None else block_size
         if not 512 <= made.window <= LARGEST or (direct and made.window % ALIGN):
             unit = f", a multiple of {ALIGN}" if direct else ""
-            raise UsageError(f"blocks of {made.window} bytes", remedy=f"512 bytes to 64 MiB{unit}")
+            raise UsageError(f"blocks of {made.window} bytes", remedy=f"512 bytes to 16 MiB{unit}")
+        made.threads = min(made.threads, max(1, ROOM // (2 * made.window)))
         made.buffers = Buffers(made.window, aligned=direct)
         made.direct = True
     made.sparse = sparse
