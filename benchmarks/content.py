@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+import sys
 from pathlib import Path
 
 MIB = 1 << 20
@@ -15,8 +16,30 @@ MIB = 1 << 20
 
 def mixed(path: Path, size: int) -> Path:
     """A file of `size` bytes of that mixture; kept where it is there already."""
-    if path.exists() and path.stat().st_size == size:
-        return path
+    return _apart("write_mixed", path, size)
+
+
+def scattered(path: Path, clusters: int) -> Path:
+    """`clusters` written blocks of 4 KiB, each followed by a hole of its size."""
+    return _apart("write_scattered", path, clusters)
+
+
+def islands(path: Path, size: int) -> Path:
+    """A hole of `size` bytes with four islands of 4 MiB."""
+    return _apart("write_islands", path, size)
+
+
+def _apart(maker: str, path: Path, number: int) -> Path:
+    """Written by a process of its own: a child's peak memory begins at its parent's."""
+    if not path.exists():
+        script = f"import content, pathlib; content.{maker}(pathlib.Path({str(path)!r}), {number})"
+        here = Path(__file__).parent
+        subprocess.run([sys.executable, "-c", script], check=True, cwd=here)
+    return path
+
+
+def write_mixed(path: Path, size: int) -> None:
+    """See `mixed`."""
     draw = random.Random(1)
     with (
         subprocess.Popen(
@@ -37,27 +60,22 @@ def mixed(path: Path, size: int) -> Path:
             else:
                 out.write(bytes(length))
         tar.kill()
-    return path
 
 
-def scattered(path: Path, clusters: int, block: int = 4096) -> Path:
-    """`clusters` written blocks, each followed by a hole of its size."""
-    if path.exists():
-        return path
+def write_scattered(path: Path, clusters: int, block: int = 4096) -> None:
+    """See `scattered`."""
     draw = random.Random(2)
     with path.open("wb") as out:
         for index in range(clusters):
             out.seek(2 * index * block)
             out.write(draw.randbytes(block))
         out.truncate(2 * clusters * block)
-    return path
 
 
-def islands(path: Path, size: int) -> Path:
-    """A hole of `size` bytes with four islands of 4 MiB."""
+def write_islands(path: Path, size: int) -> None:
+    """See `islands`."""
     with path.open("wb") as out:
         out.truncate(size)
         for part in range(4):
             out.seek(size * part // 4 + 3 * MIB)
             out.write(os.urandom(4 * MIB))
-    return path

@@ -33,7 +33,7 @@ class Contender:
     @property
     def tool(self) -> str:
         """The program that has to be installed."""
-        return self.command[0] if self.command[0] != "sh" else self.name.split()[0]
+        return self.command[0] if self.command[0] != "sh" else self.name.split()[0].rstrip(";")
 
 
 @dataclass(frozen=True)

@@ -68,14 +68,21 @@ def measure(
     rules, options = named(to), options or {}
     demand_options(rules, options)
     if isinstance(what, int):
-        full = _length(_device_plan(Full(what), rules, options))
+        full = _full(what, rules, options)
         return Measured(what, to, _length(_device_plan(Blank(what), rules, options)), full)
     with opened(what, **how) as image:
         required = _length(plan_of(image, rules, "image", options))
         full = required
         if image.disc is None:
-            full = _length(_device_plan(Full(image.size), rules, options))
+            full = _full(image.size, rules, options)
         return Measured(image.size, to, required, full)
+
+
+def _full(size: int, rules: Format, options: Mapping[str, object]) -> int:
+    """The bytes for any content of `size`: told by the format, else by its plan's every step."""
+    if rules.full is not None:
+        return rules.full(size, **options)
+    return _length(_device_plan(Full(size), rules, options))
 
 
 class _Claim:

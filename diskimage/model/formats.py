@@ -115,7 +115,7 @@ class Format:
     `open(source, gate, **options)` gives a Device or a Disc. `losses(what, **options)` lists what a
     created image would not hold; `create(what, stem, **options)` is the plan that writes `what` (a
     Device or Disc) to an output whose main file has that stem. `check(source, gate)` and
-    `measure(what, **options)` are optional. Where `needs_source`, `create` computes over the guest
+    `full(size, **options)`, the bytes of an image with everything stored, are optional. Where `needs_source`, `create` computes over the guest
     bytes of a device and is given them as `source=` (a Source); a disc needs none.
     """
 
@@ -128,5 +128,6 @@ class Format:
     losses: Callable[..., list[Loss]] | None = None
     create: Creator | None = None
     check: Callable[[Source, Gate], Iterator[Finding]] | None = None
+    full: Callable[..., int] | None = None
     options: tuple[Option, ...] = ()
     needs_source: bool = False

@@ -15,7 +15,8 @@ import pytest
 import diskimage
 from diskimage.errors import UsageError
 from diskimage.jobs.hash import manifest
-from diskimage.jobs.measure import Full, measure
+from diskimage.jobs.measure import Full, _device_plan, _length, measure
+from diskimage.registry import named
 from diskimage.words import parse_size
 from tests.makers.raw import make
 
@@ -110,3 +111,17 @@ def test_bench_times_ours_and_leaves_nothing(tmp_path: Path) -> None:
     assert [timing.error for timing in ours] == [None] * 5
     assert found.svg().startswith("<svg")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [0, 1, 65536, 5 << 20, (600 << 20) + 512])
+@pytest.mark.parametrize("cluster", ["4K", "64K", "2M"])
+def test_the_full_size_told_is_the_size_planned(size: int, cluster: str) -> None:
+    rules, options = named("qcow2"), {"cluster_size": cluster}
+    assert rules.full is not None
+    assert rules.full(size, **options) == _length(_device_plan(Full(size), rules, options))
+
+
+def test_measuring_a_huge_disk_does_not_follow_its_size() -> None:
+    told = measure(64 << 40, "qcow2", options={"cluster_size": "2M"})
+    assert told.required < 16 << 20
+    assert told.fully_allocated > 64 << 40

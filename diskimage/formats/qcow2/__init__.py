@@ -6,7 +6,7 @@ Not supported: encrypted images (named and refused), writing in place, the guest
 from __future__ import annotations
 
 from diskimage.formats.qcow2.check import check
-from diskimage.formats.qcow2.create import OPTIONS, create, losses
+from diskimage.formats.qcow2.create import OPTIONS, create, full, losses
 from diskimage.formats.qcow2.open import open_qcow2, probe
 from diskimage.model import Format
 
@@ -20,5 +20,6 @@ FORMAT = Format(
     losses=losses,
     create=create,
     check=check,
+    full=full,
     options=OPTIONS,
 )

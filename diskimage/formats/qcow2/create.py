@@ -19,7 +19,7 @@ from diskimage.disc.reduce import losses as reduced, user_bytes
 from diskimage.errors import LimitError, UsageError
 from diskimage.formats.qcow2 import layout
 from diskimage.formats.qcow2.layout import COMPRESSED, COPIED, LENGTH_V2
-from diskimage.formats.qcow2.refcounts import Refcounts
+from diskimage.formats.qcow2.refcounts import Refcounts, closing
 from diskimage.layers.gather import hole
 from diskimage.layers.parts import ANSWERED, CONTENT, filled
 from diskimage.layers.table import written
@@ -100,6 +100,15 @@ class Shape:
 
 def _whole(size: int, unit: int) -> int:
     return -(-size // unit) * unit
+
+
+def full(size: int, **options: Any) -> int:
+    """The bytes of a file in which every cluster of `size` guest bytes is stored plain."""
+    made = shape(size, **options)
+    tables = -(-made.size // made.cover)
+    clusters = made.data_at // made.cluster + -(-made.size // made.cluster) + tables
+    blocks, table = closing(clusters, 0, made.cluster * 8 >> made.refcount_order, made.cluster)
+    return (clusters + blocks + table) * made.cluster
 
 
 def shape(
