@@ -25,16 +25,26 @@ def equal(a: Path, b: Path, format: str = "raw") -> str:
 def raw(scratch: Path) -> Iterator[Job]:
     """A raw image copied, with and without its digest."""
     data, a, b = mixed(scratch / "data.img", GIB), scratch / "a.img", scratch / "b.img"
-    qemu = ("qemu-img", "convert", "-f", "raw", "-O", "raw", data, b)
+    qemu = ("qemu-img", "convert", "-f", "raw", "-O", "raw")
     yield Job(
         "raw copy, not synced",
         ours("diskimage copy --no-fsync", "copy", "--no-fsync", data, a, outputs=(a,)),
         (
             peer("cp", "cp", data, b, outputs=(b,)),
-            peer("qemu-img convert", *qemu, outputs=(b,)),
+            peer("qemu-img convert -S 0", *qemu, "-S", "0", data, b, outputs=(b,)),
             peer("dd bs=64k", "dd", f"if={data}", f"of={b}", "bs=64k", outputs=(b,)),
         ),
-        {"cp": 0.95, "qemu-img convert": 1.3},
+        {"cp": 0.95, "qemu-img convert -S 0": 1.3},
+        lambda: equal(a, b),
+    )
+    yield Job(
+        "raw copy, written zeros left out",
+        ours("diskimage copy --sparse", "copy", "--no-fsync", "--sparse", data, a, outputs=(a,)),
+        (
+            peer("qemu-img convert", *qemu, data, b, outputs=(b,)),
+            peer("cp --sparse=always", "cp", "--sparse=always", data, b, outputs=(b,)),
+        ),
+        {"qemu-img convert": 1.3},
         lambda: equal(a, b),
     )
     yield Job(

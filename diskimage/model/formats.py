@@ -114,9 +114,10 @@ class Format:
 
     `open(source, gate, **options)` gives a Device or a Disc. `losses(what, **options)` lists what a
     created image would not hold; `create(what, stem, **options)` is the plan that writes `what` (a
-    Device or Disc) to an output whose main file has that stem. `check(source, gate)` and
-    `full(size, **options)`, the bytes of an image with everything stored, are optional. Where `needs_source`, `create` computes over the guest
-    bytes of a device and is given them as `source=` (a Source); a disc needs none.
+    Device or Disc) to an output whose main file has that stem. Optional are `check(source, gate)`
+    and `full(size, **options)`, the bytes of an image with everything stored. Where `needs_source`,
+    `create` computes over the guest bytes of a device and is given them as `source=` (a Source); a
+    disc needs none.
     """
 
     name: str
