@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, TextIO
 from diskimage.errors import DiskImageError, from_os
 from diskimage.words import escape, size_text
 
+ROWS = 1000  # of an array, in one write
+
 if TYPE_CHECKING:
     from diskimage.engine.picture import Tally
     from diskimage.model import Finding
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 def document(value: object, out: TextIO | None = None) -> None:
     """Print one JSON document, on the standard output unless `out` is given."""
-    print(_json(value, indent=2), file=out)
+    (out or sys.stdout).write(_json(value, indent=2) + "\n")
 
 
 def failed(error: DiskImageError, as_json: bool) -> int:
@@ -39,12 +41,15 @@ def failed(error: DiskImageError, as_json: bool) -> int:
 
 
 def rows(values: Iterable[object]) -> None:
-    """Print a JSON array, an element a line, as the elements come."""
-    before = "["
+    """Print a JSON array, an element a line, many lines at a time."""
+    parts, between = ["["], ""
     for value in values:
-        print(before + _json(value), end="")
-        before = ",\n"
-    print("]" if before != "[" else "[]")
+        parts.append(between + _json(value))
+        between = ",\n"
+        if len(parts) > ROWS:
+            sys.stdout.write("".join(parts))
+            parts.clear()
+    sys.stdout.write("".join(parts) + "]\n")  # one write: a reader may leave after a line
 
 
 def width() -> int:
