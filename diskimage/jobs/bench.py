@@ -120,7 +120,10 @@ def bench(
     """
     if size < 1 or rounds < 1:
         raise UsageError("a benchmark has at least one byte and one round")
-    room = shutil.disk_usage(folder).free
+    try:
+        room = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise from_os(error, os.fspath(folder)) from error
     if room < 2 * size:
         raise NoSpaceError(f"{2 * size} bytes are needed, {room} are free", file=os.fspath(folder))
     contenders = [*_ours(block_sizes, threads, direct, digest), *(_peers() if peers else ())]

@@ -160,6 +160,8 @@ class FileSink:
             self._guard(final)
         if os.path.isdir(final):
             raise UsageError("is a directory", file=final, remedy="name a file in it")
+        if os.path.exists(final) and not os.path.isfile(final):  # never rename over /dev/null
+            raise UsageError("is no regular file", file=final, remedy="name a file, or - for a pipe")
         if not self._overwrite and os.path.lexists(final):
             raise _exists(final)
 

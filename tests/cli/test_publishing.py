@@ -312,6 +312,19 @@ def test_overwrite_replaces_whole(diskimage: Command, folder: Path) -> None:
     assert (folder / "old.raw").read_bytes() == (folder / "disk.raw").read_bytes()
 
 
+@pytest.mark.parametrize("verb", ["copy", "convert"])
+def test_what_is_no_regular_file_is_never_replaced(
+    diskimage: Command, folder: Path, verb: str
+) -> None:
+    os.mkfifo(folder / "pipe.raw")
+    (folder / "link.raw").symlink_to("/dev/null")
+    for name in ("pipe.raw", "link.raw"):
+        done = diskimage(verb, "disk.raw", name, "--overwrite", "--json")
+        assert (done.returncode, refusal(done)["kind"]) == (2, "usage")
+    assert (folder / "pipe.raw").is_fifo()
+    assert (folder / "link.raw").is_char_device()
+
+
 def test_an_error_of_the_system_keeps_its_number(folder: Path) -> None:
     with pytest.raises(library.DiskImageError) as caught:
         library.copy(folder / "absent", folder / "c.raw")
