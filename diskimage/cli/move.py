@@ -79,6 +79,8 @@ def _print_report(done: Converted) -> None:
     verb = "would write" if done.dry_run else "wrote"
     size = show.bytes_text(done.size)
     print(f"{verb} {escape(done.target)}: {done.target_format}, {size}")
+    if done.dry_run:
+        print(f"  at most {show.bytes_text(done.written)} in {len(done.files)} files")
     for file in done.files[:-1]:
         print(f"  beside it: {escape(file)}")
     show.warned(done.warnings)

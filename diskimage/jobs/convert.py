@@ -12,6 +12,7 @@ from threading import Event
 from diskimage import registry
 from diskimage.disc import wave
 from diskimage.disc.modes import RAW
+from diskimage.engine.estimate import estimate
 from diskimage.engine.frames import FramePolicy
 from diskimage.engine.progress import Report
 from diskimage.engine.read import source as device_source
@@ -43,8 +44,11 @@ from diskimage.sources.anything import What
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What a conversion did. `size` is of the guest, `written` of what really was written; `files`
-    are the published paths, the main one last; `dropped` what the target does not hold."""
+    """What a conversion did, or with `dry_run` would do.
+
+    `size` is of the guest, `written` of what really was written (or what the files would take, at
+    most); `files` are the paths, the main one last; `dropped` what the target does not hold.
+    """
 
     source: str
     source_format: str
@@ -114,16 +118,25 @@ def convert(
         sink = sink_for(path, overwrite=overwrite, durable=durable, guard=refuse(image.sources))
         made = work(progress, cancel, threads, policy)
         made.sparse = sparse
-        if not dry_run:
-            plan = plan_of(image, rules, stem_of(path), options)
+        stem = stem_of(path)
+        plan = _with_audio(plan_of(image, rules, stem, options), image, kept, stem)
+        if dry_run:
+            outputs = estimate(plan)
+            files, written = _paths(path, outputs), sum(outputs.values())
+        else:
             made.watch.begin("convert", image.size)
-            run(settled(_with_audio(plan, image, kept, stem_of(path)), image), sink, made)
+            run(settled(plan, image), sink, made)
+            files, written = getattr(sink, "names", [path]), made.watch.progress.written
         warnings = (*image.warnings, *_lost(dropped), *_bounded(policy.findings, limits))
         return Converted(
-            image.name, image.format, path, rules.name, image.size, made.watch.progress.written,
-            tuple(getattr(sink, "names", [path])), tuple(dropped), warnings,
-            time.monotonic() - began, dry_run,
+            image.name, image.format, path, rules.name, image.size, written, tuple(files),
+            tuple(dropped), warnings, time.monotonic() - began, dry_run,
         )  # fmt: skip
+
+
+def _paths(path: str, outputs: Collection[str]) -> list[str]:
+    """Where the outputs of a plan would be, the main one last."""
+    return [str(Path(path).parent / name) for name in sorted(outputs) if name] + [path]
 
 
 def target_rules(path: str, to: str | None, options: Mapping[str, object]) -> Format:

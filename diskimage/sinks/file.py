@@ -161,7 +161,7 @@ class FileSink:
         if os.path.isdir(final):
             raise UsageError("is a directory", file=final, remedy="name a file in it")
         if os.path.exists(final) and not os.path.isfile(final):  # never rename over /dev/null
-            raise UsageError("is no regular file", file=final, remedy="name a file, or - for a pipe")
+            raise UsageError("is no regular file", file=final, remedy="name a file")
         if not self._overwrite and os.path.lexists(final):
             raise _exists(final)
 

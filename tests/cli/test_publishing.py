@@ -64,7 +64,9 @@ def test_dry_run_writes_nothing(diskimage: Command, folder: Path) -> None:
     told = document(
         diskimage("convert", "game.cue", "game.iso", "--lossy", "audio", "--dry-run", "--json")
     )
-    assert told["dry_run"] is True
+    assert (told["dry_run"], told["written"], told["files"]) == (True, len(USER), ["game.iso"])
+    cue = document(diskimage("convert", "game.cue", "made.cue", "--dry-run", "--json"))
+    assert cue["files"] == ["made.bin", "made.cue"]
     assert names(folder) == before
     assert diskimage("convert", "game.cue", "game.iso", "--dry-run").returncode == 7
 
