@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,6 @@ from diskimage.words import escape
 
 if TYPE_CHECKING:
     from diskimage.filesystems import Entry
-    from diskimage.image import Image
 
 _ADDRESS = re.compile(r"(.+?):(/(?!/).*|/)", re.DOTALL)
 TREE = click.option("--tree", metavar="NAME", help="rock-ridge, joliet, enhanced or plain.")
@@ -33,14 +31,6 @@ def address(text: str) -> tuple[str, str]:
     return parts[1], parts[2]
 
 
-@contextmanager
-def _open(image: str, how: dict[str, Any]) -> Iterator[Image]:
-    from diskimage.image import open
-
-    with open(image, **opening(how)) as found:
-        yield found
-
-
 @click.command()
 @click.argument("address_", metavar="IMAGE[:/PATH]")
 @click.option("-l", "--long", is_flag=True, help="With kind, mode, size and time.")
@@ -52,8 +42,7 @@ def ls(address_: str, long: bool, tree: str | None, as_json: bool, **how: Any) -
     from diskimage.jobs.ls import ls as job
 
     image, path = address(address_)
-    with _open(image, how) as found:
-        listing = job(found, path, tree=tree)
+    listing = job(image, path, tree=tree, **opening(how))
     if as_json:
         show.document(listing.to_json())
         return
@@ -90,8 +79,7 @@ def tree(address_: str, tree: str | None, as_json: bool, **how: Any) -> None:
     from diskimage.jobs.tree import tree as job
 
     image, path = address(address_)
-    with _open(image, how) as found:
-        below = job(found, path, tree=tree)
+    below = job(image, path, tree=tree, **opening(how))
     if as_json:
         show.document(below.to_json())
         return
@@ -112,8 +100,9 @@ def cat(address_: str, tree: str | None, progress: str, **how: Any) -> None:
     from diskimage.jobs.cat import cat as job
 
     image, path = address(address_)
-    with _open(image, how) as found, shown(progress) as report:
-        done = job(found, path, sys.stdout.buffer, tree=tree, progress=report)
+    with shown(progress) as report:
+        out = sys.stdout.buffer
+        done = job(image, path, out, tree=tree, progress=report, **opening(how))
         sys.stdout.buffer.flush()
     show.warned(done.warnings)
 
@@ -135,10 +124,10 @@ def extract(
     from diskimage.jobs.extract import extract as job
 
     image, path = address(address_)
-    with _open(image, how) as found, shown(progress) as report:
+    with shown(progress) as report:
         done = job(
-            found, target, (path,), mode="rename" if rename else "strict", overwrite=overwrite,
-            tree=tree, progress=report,
+            image, target, (path,), mode="rename" if rename else "strict", overwrite=overwrite,
+            tree=tree, progress=report, **opening(how),
         )  # fmt: skip
     if as_json:
         show.document(done.to_json())
