@@ -14,7 +14,7 @@ import pytest
 
 import diskimage
 from diskimage.engine.estimate import estimate
-from diskimage.errors import UsageError
+from diskimage.errors import LimitError, UsageError
 from diskimage.jobs.hash import manifest
 from diskimage.jobs.measure import Full, _device_plan, measure
 from diskimage.registry import named
@@ -62,6 +62,16 @@ def test_a_hash_reads_no_zeros(raw: Path) -> None:
     read: list[int] = []
     diskimage.hash(raw, progress=lambda progress: read.append(progress.read))
     assert 0 < read[-1] < 4 * MIB
+
+
+@pytest.mark.parametrize("fault", [MemoryError, RecursionError])
+def test_what_needs_more_than_there_is_is_a_limit(fault: type[Exception]) -> None:
+    class Greedy(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise fault
+
+    with pytest.raises(LimitError, match=fault.__name__):
+        diskimage.open(Greedy(bytes(4096)))
 
 
 @pytest.mark.parametrize(
