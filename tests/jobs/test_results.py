@@ -67,7 +67,7 @@ def test_a_hash_reads_no_zeros(raw: Path) -> None:
 @pytest.mark.parametrize("fault", [MemoryError, RecursionError])
 def test_what_needs_more_than_there_is_is_a_limit(fault: type[Exception]) -> None:
     class Greedy(io.BytesIO):
-        def read(self, size: int | None = -1, /) -> bytes:
+        def read(self, _: int | None = -1, /) -> bytes:
             raise fault
 
     with pytest.raises(LimitError, match=fault.__name__):
