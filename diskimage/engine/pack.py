@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from itertools import chain, groupby
+from typing import NamedTuple
 
 from diskimage.engine.batch import ordered
 from diskimage.engine.copy import Work, load
@@ -17,6 +19,15 @@ from diskimage.model import Kind, Pack, Packed, Runs, Target
 ZERO, ABSENT, PLAIN = -1, -2, -1
 
 
+class Made(NamedTuple):
+    """Neighbouring chunks of one fate: without `stored`, `code` is ZERO or ABSENT; else `stored` is
+    a part of the window's buffer or bytes, and `code` the codec or PLAIN."""
+
+    code: int
+    stored: slice | bytes | None = None
+    chunks: int = 1
+
+
 class _Table:
     """The answer under construction."""
 
@@ -26,24 +37,26 @@ class _Table:
         self.end = step.to
 
     def blank(self, chunks: int, code: int) -> None:
+        """Chunks that are stored nowhere."""
         self.to.extend(array("q", [code]) * chunks)
         self.stored.extend(array("q", bytes(8 * chunks)))
         self.codec.extend(array("b", b"\xff" * chunks))
 
-    def place(self, length: int, codec: int) -> int | None:
-        """Where the next chunk of `length` stored bytes goes; None where there is no room."""
-        align = self.step.align if codec == PLAIN else self.step.align_coded
-        to = -(-self.end // align) * align
-        room = self.step.room
-        if room is not None and to + length - self.step.to > room:
-            return None
-        self.to.append(to)
-        self.stored.append(length)
-        self.codec.append(codec)
-        self.end = to + length
-        return to
+    def place(self, length: int, made: Made) -> tuple[int, int]:
+        """Where chunks of `length` stored bytes each go, one behind the other, and how many fit."""
+        align = self.step.align if made.code == PLAIN else self.step.align_coded
+        to, fit = -(-self.end // align) * align, made.chunks
+        if self.step.room is not None:
+            fit = max(0, min(fit, (self.step.room - (to - self.step.to)) // length))
+        if fit:
+            self.to.extend(range(to, to + fit * length, length))
+            self.stored.extend(array("q", [length]) * fit)
+            self.codec.extend(array("b", [made.code]) * fit)
+            self.end = to + fit * length
+        return to, fit
 
     def packed(self) -> Packed:
+        """The columns as they stand."""
         return Packed(self.to, self.stored, self.codec, len(self.to), self.end)
 
 
@@ -56,11 +69,11 @@ def pack(step: Pack, target: Target, work: Work) -> Packed:
     with Feeder(step.sums) as feeder:
         for window, buffer, made in ordered(_code, tasks, work.threads):
             before = table.end
-            full = not _append(window, buffer, made, table, target)
+            room = _append(made, buffer, table, target)
             for view in _digest(window, buffer, feeder, step):
                 work.buffers.give(view)
             work.watch.passed(window.length, written=table.end - before)
-            if full:
+            if not room:
                 break
         feeder.finish()
     return table.packed()
@@ -68,101 +81,106 @@ def pack(step: Pack, target: Target, work: Work) -> Packed:
 
 def _checked(blocks: Iterator[Runs]) -> Iterator[Runs]:
     first = next(blocks, None)
-    if first is None:
-        return
-
-    def again() -> Iterator[Runs]:
-        yield first
-        yield from blocks
-
-    yield from checked(again(), first.start[0])
+    return iter(()) if first is None else checked(chain((first,), blocks), first.start[0])
 
 
-_Made = list[tuple[int, memoryview | bytes | None]]
-
-
-def _code(window: Window, step: Pack, work: Work) -> tuple[Window, memoryview | None, _Made]:
-    """The window's bytes, and for each chunk (codec, stored bytes), None for zeros."""
+def _code(window: Window, step: Pack, work: Work) -> tuple[Window, memoryview | None, list[Made]]:
+    """The window's bytes, where it has any, and what becomes of its chunks."""
     kinds = {kind for runs in window.parts for kind in runs.kind}
+    chunks = -(-window.length // step.chunk)
     if not kinds or kinds == {Kind.ABSENT}:
-        return window, None, [(ABSENT if kinds else ZERO, None)]
+        return window, None, [Made(ABSENT if kinds else ZERO, chunks=chunks)]
     if Kind.ABSENT in kinds:
         return window, None, _mixed(window, step, work)
     buffer = load(window, work)
-    return window, buffer, [_coded(piece, step) for piece in _chunks(buffer, step.chunk)]
+    return window, buffer, _chunks(buffer, step)
 
 
-def _chunks(buffer: memoryview, chunk: int) -> Iterator[tuple[memoryview, bool]]:
-    for row, zero in enumerate(scan.zero_blocks(buffer, chunk)):
-        yield buffer[row * chunk : (row + 1) * chunk], bool(zero)
+def _chunks(buffer: memoryview, step: Pack) -> list[Made]:
+    """The chunks of a buffer; zeros, and plain ones that may lie close together, as one each."""
+    chunk, made, row = step.chunk, [], 0
+    whole = len(buffer) // chunk
+    close = not step.codecs and chunk % step.align == 0
+    for zero, group in groupby(scan.zero_blocks(buffer, chunk)):
+        stop = row + sum(1 for _ in group)
+        if zero:
+            made.append(Made(ZERO, chunks=stop - row))
+            row = stop
+        elif close and row < whole:
+            full = min(stop, whole)
+            made.append(Made(PLAIN, slice(row * chunk, full * chunk), full - row))
+            row = full
+        while row < stop:
+            made.append(_coded(buffer, row * chunk, step))
+            row += 1
+    return made
 
 
-def _coded(piece: tuple[memoryview, bool], step: Pack) -> tuple[int, memoryview | bytes | None]:
-    plain, zero = piece
-    if zero:
-        return ZERO, None
-    best: tuple[int, memoryview | bytes] = (PLAIN, plain)
+def _coded(buffer: memoryview, at: int, step: Pack) -> Made:
+    """The chunk at `at` of the buffer by its smallest codec, else plain."""
+    plain = buffer[at : at + step.chunk]
+    best = Made(PLAIN, slice(at, at + step.chunk))
     if len(plain) < step.chunk:  # the last chunk of the guest: padded, so that it decodes whole
-        best = (PLAIN, bytes(plain) + bytes(step.chunk - len(plain)))
-    whole = memoryview(best[1])
+        padded = bytes(plain) + bytes(step.chunk - len(plain))
+        plain, best = memoryview(padded), Made(PLAIN, padded)
+    least = step.chunk
     for index, codec in enumerate(step.codecs):
-        made = codec.encode(whole)
-        if made is not None and len(made) < len(best[1]):
-            best = (index, made)
+        stored = codec.encode(plain)
+        if stored is not None and len(stored) < least:
+            least, best = len(stored), Made(index, stored)
     return best
 
 
-def _mixed(window: Window, step: Pack, work: Work) -> _Made:
+def _mixed(window: Window, step: Pack, work: Work) -> list[Made]:
     """Chunks of a window in which some are absent: each must be one or the other."""
-    made: _Made = []
+    made: list[Made] = []
     for piece in windows(window.parts, step.chunk, step.chunk):
         kinds = {kind for runs in piece.parts for kind in runs.kind}
-        if Kind.ABSENT not in kinds:
-            buffer = load(piece, work) if piece.parts else memoryview(bytes(piece.length))
-            made += [_keep(_coded(part, step)) for part in _chunks(buffer, step.chunk)]
-            if piece.parts:
-                work.buffers.give(buffer)
-        elif kinds == {Kind.ABSENT}:
-            made += [(ABSENT, None)] * -(-piece.length // step.chunk)
-        else:
+        if kinds and kinds != {Kind.ABSENT} and Kind.ABSENT in kinds:
             raise UsageError(
                 f"bytes {piece.start} to {piece.stop} are only in part in this layer",
                 remedy="write clusters no larger than the source's, or flatten the chain",
             )
+        _, buffer, coded = _code(piece, step, work)
+        if buffer is None:
+            made += coded
+            continue
+        for one in coded:  # in memory of its own: the buffer goes back
+            own = bytes(buffer[one.stored]) if isinstance(one.stored, slice) else one.stored
+            made.append(one._replace(stored=own))
+        work.buffers.give(buffer)
     return made
 
 
-def _keep(made: tuple[int, memoryview | bytes | None]) -> tuple[int, memoryview | bytes | None]:
-    """`made` in memory of its own: the buffer behind it goes back to the pool."""
-    codec, data = made
-    return codec, bytes(data) if isinstance(data, memoryview) else data
-
-
-def _append(
-    window: Window, buffer: memoryview | None, made: _Made, table: _Table, target: Target
-) -> bool:
-    """Place and write a window's chunks, neighbours in one write; False once there is no room."""
-    chunk = table.step.chunk
-    if buffer is None and len(made) == 1 and made[0][1] is None:
-        table.blank(-(-window.length // chunk), made[0][0])
-        return True
+def _append(made: list[Made], buffer: memoryview | None, table: _Table, target: Target) -> bool:
+    """Place and write chunks, neighbours in one write; False once there is no room."""
     pending: list[memoryview | bytes] = []
     start = end = table.end
-    for codec, data in made:
-        if data is None:
-            table.blank(1, codec)
+    room = True
+    for one in made:
+        if one.stored is None:
+            table.blank(one.chunks, one.code)
             continue
-        to = table.place(len(data), codec)
-        if to is None:
-            _flush(pending, start, target)
-            return False
+        stored = _view(one.stored, buffer)
+        length = len(stored) // one.chunks
+        to, fit = table.place(length, one)
         if to != end:
             _flush(pending, start, target)
             pending, start = [], to
-        pending.append(data)
-        end = to + len(data)
+        pending.append(stored[: fit * length])
+        end = to + fit * length
+        room = fit == one.chunks
+        if not room:
+            break
     _flush(pending, start, target)
-    return True
+    return room
+
+
+def _view(stored: slice | bytes, buffer: memoryview | None) -> memoryview | bytes:
+    if isinstance(stored, bytes):
+        return stored
+    assert buffer is not None
+    return buffer[stored]
 
 
 def _flush(pending: list[memoryview | bytes], to: int, target: Target) -> None:

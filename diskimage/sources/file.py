@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ class FileSource:
         self.name = name
         self._stat = os.fstat(fd)
         self.size = self._stat.st_size
+        self._stored = (0, 0)  # the last run of bytes that SEEK_DATA found
 
     @property
     def fd(self) -> int | None:
@@ -55,12 +57,22 @@ class FileSource:
     def spans(self, at: int, stop: int) -> Iterator[tuple[int, int, bool]]:
         """(at, stop, stored) of [at, stop) by SEEK_DATA; all stored where that is unknown."""
         while at < stop:
-            data, hole = _next_data(self._fd, at, stop)
+            data, hole = self._next_data(at, stop)
             if data > at:
                 yield at, data, False
             if hole > data:
                 yield data, hole, True
             at = hole
+
+    def _next_data(self, at: int, stop: int) -> tuple[int, int]:
+        """The first stored run of [at, stop). One that was found stored is not asked for again:
+        should it be a hole by now, it reads as zeros all the same."""
+        first, last = self._stored
+        if first <= at < last:
+            return at, min(stop, last)
+        data, hole = _next_data(self._fd, at)
+        self._stored = data, hole
+        return min(stop, data), min(stop, hole)
 
     def unchanged(self) -> None:
         """ChangedError where size or time of the file differ from those at opening."""
@@ -82,19 +94,18 @@ class FileSource:
         return f"FileSource({self.name!r}, {self.size} bytes)"
 
 
-def _next_data(fd: int, at: int, stop: int) -> tuple[int, int]:
-    """The first stored run of [at, stop): (data, hole), both `stop` where there is none."""
+END = (1 << 63) - 1
+
+
+def _next_data(fd: int, at: int) -> tuple[int, int]:
+    """The first stored run from `at`: (data, hole), END for what is not there."""
     if not hasattr(os, "SEEK_DATA"):
-        return at, stop
+        return at, END
     try:
         data = os.lseek(fd, at, os.SEEK_DATA)
     except OSError as error:
-        if error.errno == 6:  # ENXIO: nothing but a hole up to the end
-            return stop, stop
-        return at, stop
-    if data >= stop:
-        return stop, stop
-    return data, min(stop, os.lseek(fd, data, os.SEEK_HOLE))
+        return (END, END) if error.errno == errno.ENXIO else (at, END)  # a hole up to the end
+    return data, os.lseek(fd, data, os.SEEK_HOLE)
 
 
 def open_file(
