@@ -14,7 +14,7 @@ from diskimage.limits import MIB
 
 T = TypeVar("T")
 
-WINDOW = 1 * MIB  # guest bytes of one task: 64 KiB ones cost 27 %, larger ones memory
+WINDOW = 2 * MIB  # guest bytes of one task: 256 KiB ones cost 30 %, 4 MiB ones gain nothing
 
 
 def default_threads() -> int:

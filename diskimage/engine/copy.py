@@ -244,5 +244,5 @@ def digest(blocks: Iterator[Runs], sums: tuple[Sum, ...], work: Work) -> None:
             free = feeder.zeros(window.length) if buffer is None else feeder.feed(buffer)
             for view in free:
                 work.buffers.give(view)
-            work.watch.passed(window.length, read=window.length if buffer is not None else 0)
+            work.watch.passed(window.length, read=window.stored)
         feeder.finish()

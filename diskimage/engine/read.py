@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from threading import local
 
 from diskimage.engine.cache import ChunkCache
 from diskimage.engine.frames import FramePolicy, gather
@@ -21,6 +22,23 @@ from diskimage.model import Device, Kind, Runs, Source
 from diskimage.runs import of_codec, stop_of
 
 COVER = 4 * MIB  # coded chunks this near to each other are read at once
+
+
+class _Scratch(local):
+    """Memory for stored bytes, a thread its own: a fresh buffer costs as much as the read."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def take(self, length: int) -> memoryview:
+        """`length` bytes with any content, until the thread takes again."""
+        if length > 2 * COVER:
+            return memoryview(bytearray(length))
+        if len(self._buffer) < length:
+            self._buffer = bytearray(length)
+        return memoryview(self._buffer)[:length]
+
+
 SCATTER_ROWS = 8  # from here on the kernel reads the rows of a block in one call
 
 
@@ -30,6 +48,7 @@ class Reader:
 
     policy: FramePolicy = field(default_factory=FramePolicy)
     cache: ChunkCache | None = None
+    _scratch: _Scratch = field(default_factory=_Scratch, repr=False)
 
     def fill(self, runs: Runs, buffer: memoryview) -> None:
         """Fill `buffer` with the guest bytes of `runs`, whose first byte is the buffer's first."""
@@ -104,7 +123,8 @@ class Reader:
             def make(at: int = at, size: int = runs.stored[row]) -> bytes | bytearray | memoryview:
                 nonlocal stored
                 if stored is None:
-                    stored = _stored(source, first, stop)
+                    stored = self._scratch.take(stop - first)
+                    _read_stored(source, first, stored)
                 return _plain(runs, stored[at - first : at - first + size], at)
 
             key = (id(source), at, runs.chunk)
@@ -114,12 +134,10 @@ class Reader:
             buffer[start : start + length] = memoryview(chunk)[skip : skip + length]
 
 
-def _stored(source: Source, first: int, stop: int) -> memoryview:
-    stored = memoryview(bytearray(stop - first))
+def _read_stored(source: Source, first: int, stored: memoryview) -> None:
     got = source.read_into(first, stored)
     if got != len(stored):
         raise _short(source, first, got, len(stored))
-    return stored
 
 
 def _plain(runs: Runs, stored: memoryview, at: int) -> bytes | bytearray | memoryview:

@@ -25,6 +25,11 @@ class Window:
         """Guest bytes of the window."""
         return self.stop - self.start
 
+    @property
+    def stored(self) -> int:
+        """Those of them that are not known to be zeros."""
+        return sum(stop - start for start, stop, blank in stretches(self.parts) if not blank)
+
 
 def windows(blocks: Iterable[Runs], size: int, grain: int = 1) -> Iterator[Window]:
     """`blocks` cut into windows of about `size` bytes; zeros of `size` or more stand alone.

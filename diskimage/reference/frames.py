@@ -192,7 +192,7 @@ def _parity_view(frame: bytes, mode: int) -> bytes:
 
 TWICE = bytes((i << 1 ^ (0x11D if i & 0x80 else 0)) & 0xFF for i in range(256))
 """Multiplication by alpha in GF(2^8) over x^8 + x^4 + x^3 + x^2 + 1."""
-THIRD = bytes({i ^ TWICE[i]: i for i in range(256)}[i] for i in range(256))
+THIRD = bytes(map({i ^ TWICE[i]: i for i in range(256)}.__getitem__, range(256)))
 """Division by alpha + 1."""
 P_ROWS = [slice(t * 86, t * 86 + 86) for t in range(24)]
 
