@@ -11,6 +11,8 @@ import argparse
 import json
 import os
 import platform
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -19,12 +21,13 @@ from measure import run
 from startup import figures as startup_figures
 
 TMPFS = "/dev/shm"  # noqa: S108 - the benchmarks measure software, not a disk
+OWN = ("startup", "kernels")  # measured their own way
 RESULTS = Path(__file__).with_name("results.json")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("families", nargs="*", default=[], help=", ".join([*FAMILIES, "startup"]))
+    parser.add_argument("families", nargs="*", default=[], help=", ".join([*FAMILIES, *OWN]))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scratch", type=Path, help="a directory with 8 GiB free (default: tmpfs)")
     parser.add_argument("--page", type=Path, help="write the table there as Markdown")
@@ -32,7 +35,7 @@ def main() -> None:
     kept = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {"families": {}}
     kept["machine"] = machine()
     with tempfile.TemporaryDirectory(dir=arguments.scratch or TMPFS) as folder:
-        for family in arguments.families or [*FAMILIES, "startup"]:
+        for family in arguments.families or [*FAMILIES, *OWN]:
             kept["families"][family] = measured(family, Path(folder), arguments.rounds)
             RESULTS.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
     if arguments.page:
@@ -41,6 +44,10 @@ def main() -> None:
 
 def measured(family: str, folder: Path, rounds: int) -> list[dict[str, object]]:
     """The rows of one family, printed as they come."""
+    if family == "kernels":
+        script, out = Path(__file__).with_name("kernels.py"), folder / "kernels.json"
+        subprocess.run([sys.executable, script, out], check=True)
+        return json.loads(out.read_text("utf-8"))
     if family == "startup":
         rows = startup_figures(folder, rounds)
         for row in rows:
@@ -80,7 +87,7 @@ def page(kept: dict) -> str:
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
     for family, rows in kept["families"].items():
-        if family == "startup":
+        if family in OWN:
             continue
         for row in rows:
             mine, *others = row["rows"].values()
@@ -96,6 +103,13 @@ def page(kept: dict) -> str:
         lines += [
             f"| {r['what']} | {r['measured']} | {r['wanted']} |"
             for r in kept["families"]["startup"]
+        ]
+    if "kernels" in kept["families"]:
+        lines += ["", "One kernel on one core, in memory, processor time:", ""]
+        lines += ["| kernel | peer | ratio | GB/s |", "| --- | --- | ---: | ---: |"]
+        lines += [
+            f"| {r['job']} | {r['peer']} | {r['ratio']} | {r['GB/s']} |"
+            for r in kept["families"]["kernels"]
         ]
     return "\n".join(lines) + "\n"
 

@@ -30,7 +30,7 @@ def block_digests(device: Device, algorithm: str, block: int, work: Work) -> byt
         raise UsageError(f"{device.size // block} blocks are too many", remedy="take larger blocks")
     size = max(block, min(max(WINDOW, LANES * block), ROOM // (2 * work.threads)) // block * block)
     work.threads = min(work.threads, max(1, ROOM // (2 * size)))
-    buffers = work.buffers = Buffers(size)
+    buffers = work.buffers = Buffers(size, aligned=True)
     zeros: dict[int, bytes] = {}
 
     def one(window: Window) -> tuple[Window, bytes]:
