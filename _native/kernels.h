@@ -60,7 +60,7 @@ int64_t di_cook_file(int src, int64_t at, int64_t pitch, int64_t base, int32_t m
 /* One byte a frame: 1 sync, 2 mode, 4 subheader, 8 EDC, 16 P, 32 Q, 64 form 2. */
 void di_check(const uint8_t *frames, int64_t count, int64_t pitch, int64_t base, int32_t mode,
               uint8_t *status);
-/* Builds `count` frames around 2048 bytes each; `subheader` has four bytes. */
+/* Builds `count` frames around 2048 bytes each; `subheader` has four bytes; minutes modulo 100. */
 void di_make(const uint8_t *user, int64_t count, int32_t mode, int64_t lba,
              const uint8_t *subheader, uint8_t *out);
 /* In place, `count` frames of 2352 bytes. */

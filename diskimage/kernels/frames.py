@@ -112,13 +112,14 @@ def make(
     """Build whole frames around blocks of 2048 user bytes: mode 1, or mode 2 form 1.
 
     `out` takes 2352 bytes a block, and must not overlap `user`; `lba` is the first frame's number,
-    from -150 on (earlier ones count as lead-in, MMC). Raises ValueError.
+    from -150 on (earlier ones count as lead-in, MMC); addresses start again after 99:59:74. Raises
+    ValueError.
     """
     count, rest = divmod(size_of(user), USER)
     need(not rest and size_of(out) == count * RAW, "whole blocks of 2048 bytes, 2352 for each")
     need(mode in (1, 2), "a mode is 1 or 2")
     need(len(subheader) == 4 and not subheader[2] & 0x20, "four bytes, of form 1")
-    need(lba >= -45150 and lba + count <= 450000, "an address outside of -45150..449999")
+    need(-45150 <= lba < 1 << 48, "an address outside of -45150..2^48")
     if not NATIVE:
         twin.make(user, out, mode, lba, subheader)
         return

@@ -13,7 +13,8 @@ BATCH = 1024  # frames of one kernel call: 2.3 MiB made, some milliseconds
 
 
 class Uncook:
-    """`inner`, a multiple of 2048 bytes, as frames of 2352 bytes from `lba` on.
+    """`inner`, a multiple of 2048 bytes, as frames of 2352 bytes from `lba` on; their addresses
+    start again after 99:59:74.
 
     `mode` 1 is Mode 1; 2 is Mode 2 Form 1 with `subheader` (4 bytes, stored twice) in each frame.
     Reads of any range; made in batches of 2 MiB.

@@ -155,6 +155,14 @@ def test_frames_of_many_batches_and_another_subheader() -> None:
     assert buffer == b"".join(made)
 
 
+def test_addresses_start_again_after_99_59_74() -> None:
+    source = Uncook(MemorySource(b"".join(USER)), lba=449849)
+    buffer = bytearray(source.size)
+    source.read_into(0, memoryview(buffer))
+    addresses = [buffer[at + 12 : at + 15].hex() for at in range(0, source.size, RAW)]
+    assert addresses == ["995974", "000000", "000001"]
+
+
 @given(st.data())
 def test_any_part_of_placed_extents(data: st.DataObject) -> None:
     """Plain bytes, records, zeros: a part is that part of the whole, and the rules of runs hold."""
