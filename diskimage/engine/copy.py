@@ -36,6 +36,7 @@ class Work:
     window: int = WINDOW
     sparse: bool = False  # look for zeros among stored bytes and leave them out
     direct: bool = False  # the target wants aligned writes from aligned memory
+    in_order: bool = False  # the target takes each byte after the last, from one thread
     buffers: Buffers = field(default_factory=Buffers)
 
 
@@ -200,19 +201,27 @@ def write_sparse(buffer: memoryview, to: int, target: Target, block: int = 4096)
 def _through_memory(
     blocks: Iterator[Runs], base: int, target: Target, sums: tuple[Sum, ...], work: Work
 ) -> None:
-    """Every window through a buffer: read and written on the pool, digested in order."""
+    """Every window through a buffer: read and written on the pool, digested in order.
 
-    def move(window: Window) -> tuple[Window, memoryview | None, int]:
-        if not window.parts:
-            if not target.fresh:
-                target.zero(window.start - base, window.length)
-            return window, None, 0
-        buffer = load(window, work)
-        return window, buffer, _write(window.parts, buffer, base, target, work)
+    A target that takes its bytes in order is written between two results of the pool: no thread of
+    it ever waits for another's bytes, which may never come.
+    """
+
+    def store(window: Window, buffer: memoryview | None) -> int:
+        if buffer is not None:
+            return _write(window.parts, buffer, base, target, work)
+        if not target.fresh:
+            target.zero(window.start - base, window.length)
+        return 0
+
+    def move(window: Window) -> tuple[Window, memoryview | None, int | None]:
+        buffer = load(window, work) if window.parts else None
+        return window, buffer, None if work.in_order else store(window, buffer)
 
     tasks = ((window,) for window in windows(blocks, work.window))
     with Feeder(sums) as feeder:
-        for window, buffer, written in ordered(move, tasks, work.threads):
+        for window, buffer, stored in ordered(move, tasks, work.threads):
+            written = store(window, buffer) if stored is None else stored
             if buffer is None:
                 free = feeder.zeros(window.length) if sums else []
             else:

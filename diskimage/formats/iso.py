@@ -279,4 +279,5 @@ FORMAT = Format(
     losses=losses,
     create=create,
     check=check,
+    in_order=True,
 )

@@ -166,4 +166,5 @@ FORMAT = Format(
     open=open_raw,
     losses=losses,
     create=create,
+    in_order=True,
 )

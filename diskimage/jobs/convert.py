@@ -117,7 +117,7 @@ def convert(
         dropped = [loss for loss in losses if loss.name not in kept]
         sink = sink_for(path, overwrite=overwrite, durable=durable, guard=refuse(image.sources))
         made = work(progress, cancel, threads, policy)
-        made.sparse = sparse
+        made.sparse, made.in_order = sparse, path == PIPE
         stem = stem_of(path)
         plan = _with_audio(plan_of(image, rules, stem, options), image, kept, stem)
         if dry_run:
@@ -140,11 +140,17 @@ def _paths(path: str, outputs: Collection[str]) -> list[str]:
 
 
 def target_rules(path: str, to: str | None, options: Mapping[str, object]) -> Format:
-    """The format to write. Raises UsageError where nothing tells it or an option is not its own."""
+    """The format to write. Raises UsageError where nothing tells it or an option is not its own,
+    UnsupportedError for one that a pipe cannot take."""
     rules = registry.named(to) if to is not None else registry.of_suffix(path)
     if rules is None:
         raise UsageError("its suffix names no format", file=path, remedy="say it with --to FORMAT")
     demand_options(rules, options)
+    if path == PIPE and not rules.in_order:
+        raise UnsupportedError(
+            f"{rules.name} is not written from its first byte to its last, which a pipe needs",
+            remedy="name a file; raw and iso go to a pipe",
+        )
     return rules
 
 

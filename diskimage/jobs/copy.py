@@ -106,7 +106,8 @@ def copy(
     NoSpaceError, IoError, CancelledError: a file is not published then.
     """
     began, path, hashes = time.monotonic(), os.fspath(target), tuple(hashes)
-    job = _job(hashes, sparse, block_size, threads, direct, verify, progress, cancel)
+    job = _job(hashes, sparse, block_size, threads, direct, verify, path == PIPE, progress,
+               cancel)  # fmt: skip
     if path == PIPE and verify:
         raise UsageError("a pipe cannot be read back")
     given = None if source == PIPE else as_source(source)
@@ -125,7 +126,7 @@ def copy(
 
 def _job(
     hashes: Iterable[str], sparse: bool, block_size: int | None, threads: int | None,
-    direct: bool, verify: bool, progress: Report | None, cancel: Event | None,
+    direct: bool, verify: bool, to_pipe: bool, progress: Report | None, cancel: Event | None,
 ) -> _Job:  # fmt: skip
     made = work(progress, cancel, threads)
     if block_size is not None or direct:
@@ -136,7 +137,7 @@ def _job(
         made.threads = min(made.threads, max(1, ROOM // (2 * made.window)))
         made.buffers = Buffers(made.window, aligned=direct)
         made.direct = True
-    made.sparse = sparse
+    made.sparse, made.in_order = sparse, to_pipe
     sums = {name: new(name) for name in hashes}
     if verify and not sums:
         sums[ALGORITHM] = new(ALGORITHM)

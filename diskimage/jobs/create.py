@@ -17,7 +17,7 @@ from diskimage.filesystems.iso9660_author import author
 from diskimage.image import open
 from diskimage.jobs.convert import stem_of, target_rules
 from diskimage.jobs.opening import work
-from diskimage.jobs.publishing import sink_for
+from diskimage.jobs.publishing import PIPE, sink_for
 from diskimage.layers.blank import Blank
 from diskimage.model import HOLE, Format, Kind, Plan
 
@@ -61,12 +61,14 @@ def create(
     """
     began, path, options = time.monotonic(), os.fspath(target), {**(options or {}), **more}
     if from_tree is not None:
-        made = _of_tree(path, from_tree, size, to, options, overwrite)
-        return Created(path, "iso", made, (path,), time.monotonic() - began)
+        size = _of_tree(path, from_tree, size, to, options, overwrite)
+        return Created(path, "iso", size, (path,), time.monotonic() - began)
     rules = target_rules(path, to, options)
     size = _size(size, path, options)
     sink = sink_for(path, overwrite=overwrite, durable=durable)
-    run(_plan(rules, path, size, options), sink, work(progress, cancel))
+    made = work(progress, cancel)
+    made.in_order = path == PIPE
+    run(_plan(rules, path, size, options), sink, made)
     files = tuple(getattr(sink, "names", [path]))
     return Created(path, rules.name, size, files, time.monotonic() - began)
 
@@ -97,6 +99,8 @@ def _of_tree(
     options: Mapping[str, object], overwrite: bool,
 ) -> int:  # fmt: skip
     """An ISO of a directory; its size."""
+    if path == PIPE:
+        raise UsageError("a tree is written to a file, not to a pipe")
     if to not in (None, "iso") or size is not None:
         raise UsageError("a tree becomes an ISO of the size it takes")
     unknown = sorted(set(options) - {"joliet", "rock_ridge", "volume_id"})

@@ -117,7 +117,8 @@ class Format:
     Device or Disc) to an output whose main file has that stem. Optional are `check(source, gate)`
     and `full(size, **options)`, the bytes of an image with everything stored. Where `needs_source`,
     `create` computes over the guest bytes of a device and is given them as `source=` (a Source); a
-    disc needs none.
+    disc needs none. `in_order` promises one output whose bytes the plan writes one after the other:
+    such a format goes to a pipe.
     """
 
     name: str
@@ -132,3 +133,4 @@ class Format:
     full: Callable[..., int] | None = None
     options: tuple[Option, ...] = ()
     needs_source: bool = False
+    in_order: bool = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from threading import Condition
 
 from diskimage.errors import UnsupportedError, from_os
 from diskimage.limits import MIB
@@ -12,7 +11,7 @@ _ZEROS = memoryview(bytes(MIB))
 
 
 class PipeSink:
-    """A sink over a descriptor that cannot seek; writes of several threads wait for their turn."""
+    """A sink over a descriptor that cannot seek: one thread writes each byte after the last."""
 
     fd: int | None = None
     fresh = False
@@ -21,8 +20,6 @@ class PipeSink:
         self._out = fd
         self.name = name
         self._at = self._size = 0
-        self._turn = Condition()
-        self._failed = False
 
     def target(self, file: str = "") -> PipeSink:
         """Itself; a pipe holds one output."""
@@ -31,20 +28,16 @@ class PipeSink:
         return self
 
     def write(self, to: int, data: memoryview) -> None:
-        """Write `data` once everything before `to` is written."""
-        with self._turn:
-            self._turn.wait_for(lambda: self._at >= to or self._failed)
-            if self._at != to:
-                raise UnsupportedError(
-                    "this format is not written in order, which a pipe needs", file=self.name
-                )
-            try:
-                self._send(data)
-            except OSError as error:
-                self._failed = True
-                raise from_os(error, self.name, at=self._at) from error
-            finally:
-                self._turn.notify_all()
+        """Write `data`, which follows what was written. UnsupportedError for a gap or a step back.
+        """
+        if self._at != to:
+            raise UnsupportedError(
+                f"a pipe is written in order: byte {to} cannot follow {self._at}", file=self.name
+            )
+        try:
+            self._send(data)
+        except OSError as error:
+            raise from_os(error, self.name, at=self._at) from error
 
     def _send(self, data: memoryview) -> None:
         while data:
@@ -72,7 +65,4 @@ class PipeSink:
             self.zero(self._at, self._size - self._at)
 
     def abort(self) -> None:
-        """What was sent cannot be taken back; waiting writers are let go."""
-        with self._turn:
-            self._failed = True
-            self._turn.notify_all()
+        """What was sent cannot be taken back."""

@@ -150,12 +150,6 @@ def test_convert_to_a_pipe(dim: str, folder: Path) -> None:
     assert done.stdout == USER
 
 
-def test_a_format_that_is_not_written_in_order_is_refused_for_a_pipe(diskimage: Command) -> None:
-    done = diskimage("convert", "disk.raw", "-", "--to", "qcow2", "--json")
-    assert done.returncode == 3
-    assert refusal(done)["kind"] == "unsupported"
-
-
 def test_a_reader_that_goes_away_is_no_noise(dim: str, folder: Path) -> None:
     make(folder / "big.raw", 8 * MIB, {0: b"q" * (8 * MIB)})
     for verb in ("copy big.raw -", "hash big.raw --block-size 512"):
