@@ -17,7 +17,7 @@ def framed(source: Source, frames: str = "mode1") -> Disc:
     `frames`: "mode1" and "mode2" (Form 1) make whole frames on reading, "2048" keeps the sectors.
     Raises UsageError for another word, UnsupportedError where the size is no multiple of 2048.
     """
-    mode = FRAMES.get(frames)
+    mode = FRAMES.get(str(frames))  # an option's value: whatever the caller passed
     if mode is None:
         raise UsageError(f"frames={frames!r}", remedy=f"one of {', '.join(FRAMES)}")
     if source.size % USER or not source.size:

@@ -14,6 +14,7 @@ from diskimage.jobs.convert import demand_options, plan_of
 from diskimage.jobs.opening import Opening, opened
 from diskimage.layers.blank import Blank
 from diskimage.layers.plain import Plain
+from diskimage.limits import LIMITS
 from diskimage.model import Device, Format, Plan
 from diskimage.registry import named
 from diskimage.sources.anything import What
@@ -51,6 +52,8 @@ def measure(
     rules, options = named(to), options or {}
     demand_options(rules, options)
     if isinstance(what, int):
+        if not 0 <= what <= LIMITS.guest_size:
+            raise UsageError(f"a size of {what} bytes", remedy="a size from 0 to 8 EiB")
         full = _full(what, rules, options)
         return Measured(what, to, _total(_device_plan(Blank(what), rules, options)), full)
     with opened(what, **how) as image:

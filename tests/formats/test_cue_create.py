@@ -6,6 +6,7 @@ import random
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -152,8 +153,10 @@ def test_requests_that_have_no_meaning_are_refused(tmp_path: Path) -> None:
     odd = MemorySource(bytes(2049))
     with pytest.raises(UnsupportedError, match="2049"):
         outputs(create(Placed([], 1), "x", source=odd))
-    with pytest.raises(UsageError, match="frames"):
-        outputs(create(Placed([], 1), "x", source=odd, frames="what"))
+    wrong: tuple[Any, ...] = ("what", ["mode1"])
+    for word in wrong:
+        with pytest.raises(UsageError, match="frames"):
+            outputs(create(Placed([], 1), "x", source=odd, frames=word))
     assert FORMAT.needs_source
 
 

@@ -248,6 +248,15 @@ def test_compressed_clusters_lie_back_to_back() -> None:
         ({"backing": "x" * 1024, "backing_format": "raw"}, "does not fit"),
         ({"backing": "x" * 600, "backing_format": "raw", "cluster_size": 512}, "does not fit"),
         ({"backing": "a\0b", "backing_format": "raw"}, "does not fit"),
+        ({"backing": "a\ud800", "backing_format": "raw"}, "cannot be stored"),
+        ({"backing": "a", "backing_format": "\ud800"}, "cannot be stored"),
+        ({"backing": 5, "backing_format": "raw"}, "5 is no name"),
+        ({"compression": "zlib", "level": 10}, "level 10"),
+        ({"compression": "zstd", "level": "0"}, "level 0"),
+        ({"compression": "zstd", "level": 23}, "level 23"),
+        ({"compression": "zlib", "level": -1}, "-1 is no number"),
+        ({"compression": ["zlib"]}, "zlib"),
+        ({"level": 1}, "level 1 of compression none"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_at_once(options: dict[str, object], text: str) -> None:

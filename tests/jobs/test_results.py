@@ -100,6 +100,13 @@ def test_measure_of_a_full_disk_is_what_a_full_disk_takes(tmp_path: Path, format
     assert measure(3 * MIB + 512, format).fully_allocated == taken
 
 
+@pytest.mark.parametrize("size", [-5, -1, 1 << 63, 1 << 70])
+@pytest.mark.parametrize("format", ["raw", "qcow2"])
+def test_what_cannot_be_a_size_is_not_measured(size: int, format: str) -> None:
+    with pytest.raises(UsageError, match=f"a size of {size} bytes"):
+        measure(size, format)
+
+
 def test_measure_agrees_with_qemu_img(raw: Path, peer: Callable[[str], str]) -> None:
     command = [peer("qemu-img"), "measure", "-O", "qcow2", "--output=json", str(raw)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -47,12 +47,13 @@ L1_PAGE = 8192  # entries
 VERSIONS = {"2": 2, "3": 3, "0.10": 2, "1.1": 3}
 LENGTH = 112  # of a version 3 header with its compression type
 UNITS = {"K": 1 << 10, "M": 1 << 20}
+LEVELS = {"none": range(0), "zlib": range(10), "zstd": range(1, 23)}
 
 OPTIONS = (
     Option("version", "2|3 (also 0.10|1.1)", "3 has zero clusters, zstd and feature bits"),
     Option("cluster_size", "512 to 2M", "the granule, a power of two; 64K unless said"),
     Option("compression", "none|zlib|zstd", "how clusters are stored"),
-    Option("level", "0 to 9, zstd to 22", "effort of the compression"),
+    Option("level", "0 to 9, zstd 1 to 22", "effort of the compression"),
     Option("backing", "NAME", "what absent clusters are read from, relative to the image"),
     Option("backing_format", "NAME", "its format; needed with backing, it is never guessed"),
     Option("refcount_bits", "1|2|4|8|16|32|64", "width of a refcount; 16 unless said"),
@@ -135,7 +136,7 @@ def shape(
         raise UsageError(
             f"refcounts of {refcount_bits} bits", remedy="a power of two up to 64; 16 in version 2"
         )
-    if compression not in ("none", *layout.COMPRESSIONS):
+    if compression not in tuple(LEVELS):
         raise UsageError(f"compression {compression!r}", remedy="it is none, zlib or zstd")
     if compression == "zstd" and number == 2:
         raise UsageError("zstd in version 2", remedy="use version 3, or zlib")
@@ -144,6 +145,9 @@ def shape(
             "compressed clusters share a host cluster more often than "
             f"{width} bits can count", remedy="use refcount_bits 16 or more",
         )  # fmt: skip
+    for text in (backing, backing_format):
+        if not isinstance(text, str | None):
+            raise UsageError(f"{text!r} is no name", remedy="backing and its format are texts")
     if backing is not None and not backing_format:
         raise UsageError(
             "a backing file without its format", remedy="say backing_format: it is never guessed"
@@ -173,6 +177,9 @@ def _bytes(value: int | str) -> int:
 
 def _codec(compression: str, level: int | str | None) -> Codec | None:
     effort = None if level is None else _bytes(level)
+    if effort is not None and effort not in LEVELS[compression]:
+        raise UsageError(f"level {level} of compression {compression}",
+                         remedy="zlib has levels 0 to 9, zstd 1 to 22")  # fmt: skip
     if compression == "zlib":
         return deflate(12, effort)
     return zstd(3 if effort is None else effort) if compression == "zstd" else None
@@ -279,9 +286,9 @@ def header_bytes(made: Shape, refcounts_at: int, refcount_clusters: int) -> byte
     """The first cluster as far as it is not zero. UsageError where a name does not fit in it."""
     extensions = b""
     if made.backing is not None and made.backing_format is not None:
-        extensions += _extension(layout.BACKING_FORMAT, made.backing_format.encode())
+        extensions += _extension(layout.BACKING_FORMAT, _stored(made.backing_format))
     extensions += _extension(layout.END, b"")
-    name = b"" if made.backing is None else made.backing.encode("utf-8", "surrogateescape")
+    name = b"" if made.backing is None else _stored(made.backing)
     length = LENGTH if made.version == 3 else LENGTH_V2
     name_at = length + len(extensions)
     if len(name) > layout.NAME_MOST or name_at + len(name) > made.cluster or b"\0" in name:
@@ -297,6 +304,14 @@ def header_bytes(made: Shape, refcounts_at: int, refcount_clusters: int) -> byte
     if made.version == 3:
         head += layout.V3.build(_v3(made)) + bytes([made.zstd]).ljust(LENGTH - 104, b"\0")
     return head + extensions + name
+
+
+def _stored(text: str) -> bytes:
+    """A name as the file holds it. UsageError where no bytes say it."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise UsageError(f"the name {text!a} cannot be stored", remedy="use UTF-8") from None
 
 
 def _v3(made: Shape) -> Mapping[str, int]:
