@@ -26,6 +26,7 @@ from diskimage.errors import (
 )
 from diskimage.limits import LIMITS, Limits
 from diskimage.model import Device, Disc, Finding, Reference, Source
+from diskimage.sources.anything import What, as_source
 from diskimage.sources.file import FileSource, open_file
 from diskimage.words import escape
 
@@ -41,16 +42,28 @@ _WORDS = frozenset({"none", "parts", "siblings", "list"})
 
 @dataclass(slots=True)
 class Ledger:
-    """What one open gathers: warnings, references, and the sources to close."""
+    """What one open gathers: warnings, references, and `sources`, all that it reads from.
+
+    Of these it closes `own` alone: a source that the caller passed stays the caller's.
+    """
 
     warnings: list[Finding] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)
+    own: list[Source] = field(default_factory=list)
+
+    def source(self, what: What, *, writable: bool = False) -> Source:
+        """`what` as a source, to be closed here unless it was one."""
+        source = as_source(what, writable=writable)
+        if source is not what:
+            self.own.append(source)
+        return source
 
     def close(self) -> None:
-        """Close every source, the last first."""
-        while self.sources:
-            self.sources.pop().close()
+        """Close every source that was opened here, the last first."""
+        self.sources.clear()
+        while self.own:
+            self.own.pop().close()
 
 
 @dataclass(slots=True)
@@ -124,7 +137,6 @@ class FileGate:
         if given is None:
             return None
         if format is None:
-            given.close()
             raise self._refused(name, role, "its format is not said; rebase the image with one")
         source = self._keep(given, name, role, format)
         try:
@@ -157,7 +169,6 @@ class FileGate:
         given = self._given(reference)
         source = given if given is not None else self._allowed(name, role)
         if isinstance(source, FileSource) and source.identity in self.chain:
-            source.close()
             raise LoopError(f"its {role} {name!r} leads back to itself", file=self.source_name)
         return source
 
@@ -182,11 +193,7 @@ class FileGate:
         if isinstance(policy, str | os.PathLike):
             return None
         answer = policy.get(reference.name) if isinstance(policy, Mapping) else policy(reference)
-        if answer is None:
-            return None
-        if isinstance(answer, str | os.PathLike):
-            return open_file(os.fspath(answer))
-        return answer
+        return None if answer is None else self.ledger.source(answer)
 
     def _below(self, folder: str, plain: str, name: str, role: str) -> Source:
         """The regular file `plain` below `folder`, no link leading out of it."""
@@ -196,13 +203,15 @@ class FileGate:
         try:
             root = os.path.realpath(folder)
             shown = os.path.join(os.path.dirname(self.source_name), plain)
-            return _open_below(root, os.path.relpath(real, root), shown)
+            source = _open_below(root, os.path.relpath(real, root), shown)
         except UnsupportedError as error:
             raise self._refused(name, role, f"it {error.message}") from None
         except MissingError:
             remedy = "put the file in place, or correct the name"
             message = f"its {role} {name!r} does not exist"
             raise MissingError(message, file=self.source_name, remedy=remedy) from None
+        self.ledger.own.append(source)
+        return source
 
     def _keep(self, source: Source, name: str, role: str, format: str | None = None) -> Source:
         self.ledger.references.append(Reference(name, role, format, opened=True))

@@ -33,7 +33,7 @@ from diskimage.model import (
 )
 from diskimage.runs import extents
 from diskimage.sinks.inplace import InPlaceSink
-from diskimage.sources.anything import What, as_source
+from diskimage.sources.anything import What
 from diskimage.sources.device import DeviceFileSource
 from diskimage.sources.file import FileSource
 from diskimage.words import escape, size_text
@@ -253,7 +253,7 @@ class Image:
         return filesystems.detect(space, self.limits, self.warn, base=lba)
 
     def close(self) -> None:
-        """Close every file; twice is harmless."""
+        """Close every file that was opened for it; twice is harmless."""
         self._ledger.close()
 
     def __enter__(self) -> Self:
@@ -326,7 +326,7 @@ def open(
         raise UsageError(f"no mode {mode!r}", remedy="r reads, r+ writes in place")
     ledger = Ledger()
     try:
-        source = as_source(what, writable=mode == "r+")
+        source = ledger.source(what, writable=mode == "r+")
         ledger.sources.append(source)
         gate = _gate(source, checked_policy(references), limits, password, ledger)
         return _opened(source, format, gate, policy, writable=mode == "r+")

@@ -112,7 +112,7 @@ def copy(
         raise UsageError("a pipe cannot be read back")
     given = None if source == PIPE else as_source(source)
     with job.closing:
-        if given is not None:
+        if given is not None and given is not source:
             job.closing.callback(given.close)
         sink = _sink(path, given, overwrite, durable, allow_device)
         final = DirectSink(sink) if direct and not isinstance(sink, PipeSink) else sink

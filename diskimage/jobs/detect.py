@@ -57,4 +57,5 @@ def detect(what: What) -> Detected:
             return Detected(source.name, source.size, None, found, error)
         return Detected(source.name, source.size, rules.name, found, None, warning)
     finally:
-        source.close()
+        if source is not what:
+            source.close()

@@ -14,6 +14,7 @@ _TYPES = (
     (stat.S_ISSOCK, "a socket"),
     (stat.S_ISCHR, "a character device"),
     (stat.S_ISDIR, "a directory"),
+    (stat.S_ISBLK, "a block device"),  # its st_size is 0: sources.device asks it for its size
 )
 
 
@@ -137,7 +138,7 @@ def open_file(
 
 
 def refuse_irregular(mode: int, name: str) -> None:
-    """UnsupportedError for what is neither a regular file nor a block device."""
+    """UnsupportedError for what is no regular file."""
     for test, what in _TYPES:
         if test(mode):
             raise UnsupportedError(f"is {what}, not an image", file=name)

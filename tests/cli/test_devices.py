@@ -11,6 +11,9 @@ from typing import TypeAlias
 
 import pytest
 
+from diskimage import image
+from diskimage.sources.device import DeviceFileSource
+from diskimage.sources.file import FileSource
 from tests.cli.samples import DISK, MIB, Command, document, refusal
 
 Attach: TypeAlias = Callable[[str, int], str]
@@ -113,3 +116,17 @@ def test_source_and_target_may_not_be_one_device(diskimage: Command, attach: Att
     device = attach("device.img", DISK)
     done = diskimage("copy", device, device, "--allow-device", "--json")
     assert (done.returncode, refusal(done)["kind"]) == (6, "busy")
+
+
+def test_a_device_below_an_overlay_is_never_taken_for_an_empty_file(
+    diskimage: Command, folder: Path, attach: Attach, peer: Callable[[str], str]
+) -> None:
+    device = attach("device.img", 2 * MIB)
+    over = str(folder / "over.qcow2")
+    command = [peer("qemu-img"), "create", "-q", "-f", "qcow2", "-b", device, "-F", "raw", over]
+    subprocess.run(command, check=True)
+    done = diskimage("hash", over, "--references", "/dev", "--json")
+    assert refusal(done)["kind"] == "refused-reference"
+    with image.open(over, references={device: device}) as opened:
+        assert opened.read(0, 2 * MIB) == b"\xa5" * 2 * MIB
+        assert [type(source) for source in opened.sources] == [FileSource, DeviceFileSource]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from diskimage import copy, detect, hash
 from diskimage.errors import (
     DiskImageError,
     LimitError,
@@ -18,6 +20,7 @@ from diskimage.errors import (
 )
 from diskimage.gate import FileGate, Named, Policy
 from diskimage.limits import LIMITS
+from diskimage.sources.file import open_file
 from diskimage.sources.memory import MemorySource
 
 BAD = ["/etc/passwd", "../x", "a/../../x", "C:\\x", "\\\\host\\share\\x", "json:{}", "nbd://h/",
@@ -150,3 +153,18 @@ def test_a_mapping_and_a_callable_answer_for_names(tmp_path: Path) -> None:
     assert asked.parent("uuid", role="backing", format="raw") is not None
     held.ledger.close()
     asked.ledger.close()
+
+
+def test_a_source_that_was_passed_stays_its_owners(tmp_path: Path) -> None:
+    (tmp_path / "disk.raw").write_bytes(b"disk" * 256)
+    with closing(open_file(str(tmp_path / "disk.raw"))) as mine:
+        held = gate(tmp_path, {"base": mine})
+        assert held.parent("base", role="backing", format="raw") is not None
+        held.ledger.close()
+        for _ in range(2):
+            assert hash(mine, format="raw").size == 1024
+            assert detect(mine).format == "raw"
+            assert copy(mine, tmp_path / "copy.raw", overwrite=True).size == 1024
+        buffer = bytearray(4)
+        assert mine.read_into(0, memoryview(buffer)) == 4
+        assert buffer == b"disk"
