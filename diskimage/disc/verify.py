@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 
 from diskimage.disc.address import disc_time, of_header
 from diskimage.disc.modes import number, whole
 from diskimage.errors import TruncatedError
 from diskimage.kernels.frames import Wrong, check, gather
-from diskimage.model import Disc, Finding, Mode, Piece
+from diskimage.model import Disc, Finding, Mode, Piece, Track
 
 BATCH = 446  # frames of one kernel call: 1 MiB
 _MINUTE = 4500  # frames
@@ -27,21 +27,32 @@ _SAID = (
 Fault = tuple[int, str, str]  # LBA, kind, what
 
 
-def problems(disc: Disc) -> Iterator[Finding]:
+def problems(disc: Disc, passed: Callable[[int], object] = int) -> Iterator[Finding]:
     """What is wrong with data tracks from index 1 on; neighbours with one fault are one finding.
 
-    `at` is the LBA of the first of them. Memory is bounded by one batch of 1 MiB. Raises IoError,
-    TruncatedError where a file became shorter.
+    `at` is the LBA of the first of them. `passed` is told the bytes of each batch that was read,
+    of `weight(disc)` in all. Memory is bounded by one batch of 1 MiB. Raises IoError,
+    TruncatedError where a file became shorter, and what `passed` raises.
     """
     for track in disc.tracks:
-        if track.mode.check == "none":
-            continue
-        stop = track.lba + track.length
-        inside = (p for p in track.pieces if p.source is not None and track.lba <= p.lba < stop)
-        yield from _grouped(fault for piece in inside for fault in _faults(piece))
+        yield from _grouped(fault for p in _checked(track) for fault in _faults(p, passed))
 
 
-def _faults(piece: Piece) -> Iterator[Fault]:
+def weight(disc: Disc) -> int:
+    """Stored bytes of the frames that `problems` looks at."""
+    return sum(p.frames * p.mode.size for track in disc.tracks for p in _checked(track))
+
+
+def _checked(track: Track) -> Iterator[Piece]:
+    """The pieces of a track whose frames have rules to hold."""
+    if track.mode.check == "none":
+        return
+    for piece in track.pieces:
+        if piece.source is not None and track.lba <= piece.lba < track.lba + track.length:
+            yield piece
+
+
+def _faults(piece: Piece, passed: Callable[[int], object]) -> Iterator[Fault]:
     """The faults of a piece, frame after frame."""
     source, mode = piece.source, piece.mode
     assert source is not None
@@ -57,6 +68,7 @@ def _faults(piece: Piece) -> Iterator[Fault]:
                 at=at + got,
                 remedy="the file became shorter while it was read",
             )
+        passed(len(raw))
         yield from _batch(raw, mode, lba, count)
 
 

@@ -16,7 +16,6 @@ from diskimage.disc.content import SAMPLES, has_edc, shown
 from diskimage.disc.modes import MODE2_2332, MODE2_2336, SYNC, USER, cooks
 from diskimage.disc.reduce import losses as reduced, user_bytes
 from diskimage.disc.tracks import Lay, assemble
-from diskimage.disc.verify import problems
 from diskimage.errors import CorruptError, UnsupportedError
 from diskimage.layers.records import Placed
 from diskimage.model import (
@@ -25,7 +24,6 @@ from diskimage.model import (
     Device,
     Disc,
     Extent,
-    Finding,
     Format,
     Gate,
     Kind,
@@ -120,13 +118,6 @@ def open_iso(source: Source, gate: Gate) -> Device | Disc:
         rest = source.size % USER
         gate.warn("size", f"the last sector has {rest} of 2048 bytes", source.size - rest)
     return device
-
-
-def check(source: Source, gate: Gate) -> Iterator[Finding]:
-    """What is wrong with bare frames; the volume in them is a file system's business."""
-    opened = open_iso(source, gate)
-    if isinstance(opened, Disc):
-        yield from problems(opened)
 
 
 def _all_of(source: Source) -> Iterator[Extent]:
@@ -278,6 +269,5 @@ FORMAT = Format(
     open=open_iso,
     losses=losses,
     create=create,
-    check=check,
     in_order=True,
 )

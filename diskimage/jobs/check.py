@@ -14,10 +14,10 @@ from diskimage.engine.frames import FramePolicy
 from diskimage.engine.guard import guarded
 from diskimage.engine.progress import Report, Watch
 from diskimage.engine.read import Reader, source as device_source
-from diskimage.errors import DiskImageError, RefusedReferenceError
+from diskimage.errors import CancelledError, DiskImageError, RefusedReferenceError
 from diskimage.image import Image
 from diskimage.jobs.opening import Opening, opened, told
-from diskimage.model import Finding, Kind
+from diskimage.model import Finding, Kind, Source
 from diskimage.sources.anything import What
 
 
@@ -80,16 +80,19 @@ def _problems(image: Image, watch: Watch) -> Iterator[Finding]:
     yield from _caught(image.problems())
     yield from _caught(_extents(image, watch))
     if image.disc is not None:
-        watch.begin("frames", image.size)
-        yield from _caught(verify.problems(image.disc))
+        watch.begin("frames", verify.weight(image.disc))
+        yield from _caught(verify.problems(image.disc, lambda n: watch.passed(n, read=n)))
     watch.begin("file system", image.size)
-    yield from _caught(_files(image))
+    yield from _caught(_files(image, watch))
+    watch.passed(0)  # a reader of files may have taken the wish to stop for a fault of the volume
 
 
 def _caught(findings: Iterator[Finding]) -> Iterator[Finding]:
-    """`findings`; the error that ends them is one more."""
+    """`findings`; the error that ends them is one more, unless it is the caller's wish to stop."""
     try:
         yield from findings
+    except CancelledError:
+        raise
     except DiskImageError as error:
         yield Finding(error.kind, str(error), error.at)
 
@@ -103,10 +106,32 @@ def _extents(image: Image, watch: Watch) -> Iterator[Finding]:
         watch.passed(sum(runs.length))
 
 
-def _files(image: Image) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A source whose every read is told, so that a walk through directories can be stopped."""
+
+    source: Source
+    watch: Watch
+    name: str
+    size: int
+    fd: int | None = None
+
+    def read_into(self, at: int, buffer: memoryview) -> int:
+        self.watch.passed(0, read=len(buffer))
+        return self.source.read_into(at, buffer)
+
+    def spans(self, at: int, stop: int) -> Iterator[tuple[int, int, bool]]:
+        return self.source.spans(at, stop)
+
+    def close(self) -> None:
+        self.source.close()
+
+
+def _files(image: Image, watch: Watch) -> Iterator[Finding]:
     lenient = FramePolicy(check=False, cut_form2=True)  # frames have had their say
     source = device_source(image.device, image.name, Reader(lenient, ChunkCache()))
+    watched = _Watched(source, watch, source.name, source.size)
     try:
-        yield from filesystems.problems(source, image.limits)
+        yield from filesystems.problems(watched, image.limits)
     except RefusedReferenceError:
         image.warn("reference", "the file system was not checked: a parent was not opened")

@@ -28,8 +28,7 @@ class PipeSink:
         return self
 
     def write(self, to: int, data: memoryview) -> None:
-        """Write `data`, which follows what was written. UnsupportedError for a gap or a step back.
-        """
+        """Write `data` after what was written. UnsupportedError for a gap or a step back."""
         if self._at != to:
             raise UnsupportedError(
                 f"a pipe is written in order: byte {to} cannot follow {self._at}", file=self.name

@@ -8,7 +8,7 @@ open (several FILEs, gaps under the previous FILE, REM SESSION, CD-TEXT fields).
 from __future__ import annotations
 
 from diskimage.formats.cue.create import OPTIONS, create, losses
-from diskimage.formats.cue.opening import check, open_cue, probe
+from diskimage.formats.cue.opening import open_cue, probe
 from diskimage.model import Format
 
 FORMAT = Format(
@@ -20,7 +20,6 @@ FORMAT = Format(
     open=open_cue,
     losses=losses,
     create=create,
-    check=check,
     options=OPTIONS,
     needs_source=True,
 )

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from diskimage.disc.tracks import assemble
-from diskimage.disc.verify import problems
 from diskimage.disc.wave import is_riff, samples
 from diskimage.errors import (
     CorruptError,
@@ -18,7 +16,7 @@ from diskimage.errors import (
 )
 from diskimage.formats.cue.layout import Opened, lay_out
 from diskimage.formats.cue.sheet import COMMANDS, TEXTS, Named, Sheet, decode, parse
-from diskimage.model import Bid, Disc, Finding, Gate, Look, Source
+from diskimage.model import Bid, Disc, Gate, Look, Source
 from diskimage.parse import read
 from diskimage.sources.swap import Swap
 
@@ -72,11 +70,6 @@ def open_cue(source: Source, gate: Gate) -> Disc:
             "remarks": list(sheet.remarks),
         },
     )
-
-
-def check(source: Source, gate: Gate) -> Iterator[Finding]:
-    """What is wrong with the frames of the data tracks. Raises what opening raises."""
-    yield from problems(open_cue(source, gate))
 
 
 def _part(named: Named, instead: tuple[str, ...], sheet: Source, gate: Gate) -> Source:

@@ -1,0 +1,69 @@
+"""Checks of a disc: each frame looked at once, progress told, a wish to stop heard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+import diskimage
+from diskimage.engine.progress import Progress
+from diskimage.errors import CancelledError
+from diskimage.sources.file import FileSource
+from tests.makers.cue import one, write
+from tests.makers.frames import mode1
+from tests.makers.iso import volume
+
+COUNT = 1000  # frames, in three batches
+
+
+@pytest.fixture
+def sheet(tmp_path: Path) -> Path:
+    user = volume()
+    user += bytes(COUNT * 2048 - len(user))
+    raw = b"".join(mode1(user[2048 * lba : 2048 * lba + 2048], lba) for lba in range(COUNT))
+    return write(tmp_path, one("MODE1/2352", name="A.BIN"), a_bin=raw)  # a case to warn of
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Bytes of each read of a file."""
+    told: list[int] = []
+    read_into = FileSource.read_into
+
+    def counted(self: FileSource, at: int, buffer: memoryview) -> int:
+        told.append(len(buffer))
+        return read_into(self, at, buffer)
+
+    monkeypatch.setattr(FileSource, "read_into", counted)
+    return told
+
+
+@pytest.mark.parametrize("name", ["disc.cue", "a.bin"])
+def test_a_disc_is_read_once(sheet: Path, reads: list[int], name: str) -> None:
+    found = diskimage.check(sheet.with_name(name))
+    assert not any("frame" in problem.message for problem in found.problems)
+    assert COUNT * 2352 <= sum(reads) < 1.5 * COUNT * 2352
+    said = [str(warning) for warning in found.warnings]
+    assert len(said) == (name == "disc.cue")
+
+
+def test_frames_tell_how_far_they_are(sheet: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    diskimage.check(sheet, progress=lambda p: told.append((p.phase, p.done, p.total)))
+    frames = [(done, total) for phase, done, total in told if phase == "frames"]
+    assert frames[-1] == (COUNT * 2352, COUNT * 2352)
+    assert len(frames) == 4
+
+
+@pytest.mark.parametrize("phase", ["structure", "frames", "file system"])
+def test_a_check_stops_when_asked(sheet: Path, phase: str) -> None:
+    stop = Event()
+
+    def watch(now: Progress) -> None:
+        if now.phase == phase and now.done + now.read:
+            stop.set()
+
+    with pytest.raises(CancelledError):
+        diskimage.check(sheet, progress=watch, cancel=stop)
