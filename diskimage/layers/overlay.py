@@ -1,4 +1,4 @@
-"""A layer over its backing: what the layer does not answer, the backing does."""
+"""Layers over their backing: what the layer does not answer, the backing does."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class Overlay:
     """`top`, its ABSENT bytes answered by `bottom`, and by holes past the end of `bottom`.
 
     The size is that of `top` (QEMU, docs/interop/qcow2: a shorter backing file reads as zeros).
+    Overlays of overlays are walked as one list of layers: a chain is as long as the limit allows,
+    and the stack of calls does not grow with it.
     """
 
     def __init__(self, top: Device, bottom: Device) -> None:
@@ -25,36 +27,52 @@ class Overlay:
         self.size = top.size
         self.block = top.block
         self.info: Mapping[str, object] = top.info
+        self.layers: tuple[Device, ...] = (*_layers(top), *_layers(bottom))
 
     def runs(self, start: int = 0, stop: int | None = None) -> Iterator[Runs]:
-        """The extents of [start, stop) of both."""
+        """The extents of [start, stop) of all layers."""
         stop = self.size if stop is None else min(stop, self.size)
         if start < stop:
             yield from gathered(self._pieces(start, stop))
 
     def _pieces(self, start: int, stop: int) -> Iterator[Runs]:
-        for runs in self.top.runs(start, stop):
-            kinds = runs.kind.tobytes()
+        """The rows of every layer in order: a stack of answers, one a layer, the deepest first."""
+        answers = [self._answer(0, _Walk(self.layers[0], start, stop), start, stop)]
+        while answers:
+            part = next(answers[-1], None)
+            if part is None:
+                answers.pop()
+            elif isinstance(part, Runs):
+                yield part
+            else:
+                answers.append(part)
+
+    def _answer(self, layer: int, walk: _Walk, start: int, stop: int) -> _Answer:
+        """What a layer says of [start, stop): rows, and in place of ABSENT ones the answers of the
+        layer below."""
+        for runs in walk.take(start, stop):
             done = 0
-            for first, last in _groups(runs, kinds):
-                if first > done:
-                    yield _rows(runs, done, first)
-                yield from self._filled(runs, kinds, first, last)
-                done = last
+            if layer + 1 < len(self.layers):
+                kinds = runs.kind.tobytes()
+                for first, last in _groups(runs, kinds):
+                    if first > done:
+                        yield _rows(runs, done, first)
+                    yield from self._filled(layer + 1, runs, kinds, first, last)
+                    done = last
             if done == 0:
                 yield runs
-            elif done < len(kinds):
-                yield _rows(runs, done, len(kinds))
+            elif done < len(runs):
+                yield _rows(runs, done, len(runs))
 
-    def _filled(self, runs: Runs, kinds: bytes, first: int, last: int) -> Iterator[Runs]:
+    def _filled(self, below: int, runs: Runs, kinds: bytes, first: int, last: int) -> _Answer:
         """Rows [first, last), of which the first and the last are ABSENT."""
         stop = runs.start[last - 1] + runs.length[last - 1]
-        below = _Below(self.bottom, runs.start[first], stop)
+        walk = _Walk(self.layers[below], runs.start[first], stop)
         row = first
         while row < last:
             if kinds[row] == Kind.ABSENT:
                 begin = runs.start[row]
-                yield from below.take(begin, begin + runs.length[row])
+                yield self._answer(below, walk, begin, begin + runs.length[row])
                 row += 1
                 continue
             absent = kinds.index(Kind.ABSENT, row)
@@ -62,16 +80,24 @@ class Overlay:
             row = absent
 
 
-class _Below:
-    """One walk along the backing, from which ascending parts are taken."""
+_Answer = Iterator["Runs | _Answer"]
+"""Rows, and the answers of the layer below where they stand."""
 
-    def __init__(self, bottom: Device, start: int, stop: int) -> None:
-        self._end = min(bottom.size, stop)
-        self._walk = bottom.runs(start, self._end) if start < self._end else iter(())
+
+def _layers(device: Device) -> tuple[Device, ...]:
+    return device.layers if isinstance(device, Overlay) else (device,)
+
+
+class _Walk:
+    """One walk along a layer, from which ascending parts are taken."""
+
+    def __init__(self, layer: Device, start: int, stop: int) -> None:
+        self._end = min(layer.size, stop)
+        self._walk = layer.runs(start, self._end) if start < self._end else iter(())
         self._runs: Runs | None = None
 
     def take(self, start: int, stop: int) -> Iterator[Runs]:
-        """The backing's rows of [start, stop), then a hole past its end."""
+        """The layer's rows of [start, stop), then a hole past its end."""
         end = min(stop, self._end)
         while start < end:
             if self._runs is None or stop_of(self._runs) <= start:

@@ -145,3 +145,16 @@ def test_measuring_a_huge_disk_does_not_follow_its_size() -> None:
     told = measure(64 << 40, "qcow2", options={"cluster_size": "2M"})
     assert told.required < 16 << 20
     assert told.fully_allocated > 64 << 40
+
+
+def test_a_chain_as_long_as_the_limit_is_read(tmp_path: Path) -> None:
+    (tmp_path / "0.qcow2").write_bytes(b"\xaa" * MIB)
+    below = "raw"
+    for i in range(1, 250):
+        diskimage.create(
+            tmp_path / f"{i}.qcow2", MIB, backing=f"{i - 1}.qcow2", backing_format=below,
+            cluster_size=512, durable=False,
+        )  # fmt: skip
+        below = "qcow2"
+    made = diskimage.hash(tmp_path / "249.qcow2", references="siblings")
+    assert made.digests["sha256"] == hashlib.sha256(b"\xaa" * MIB).hexdigest()

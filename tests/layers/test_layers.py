@@ -123,6 +123,33 @@ def test_layers_stack(one: Rows, two: Rows, three: Rows, data: st.DataObject) ->
     held(Slice(over, start, stop - start), model[start:stop], data)
 
 
+@given(st.lists(rows(), min_size=2, max_size=6), st.data())
+def test_a_chain_answers_as_its_pairs_do(layers: list[Rows], data: st.DataObject) -> None:
+    """Where a layer ends, zeros begin, whatever a longer one below it holds."""
+    over: Device = layers[-1]
+    model = plain(over)
+    for layer in reversed(layers[:-1]):
+        below = model + [0] * layer.size
+        model = [below[i] if byte is None else byte for i, byte in enumerate(plain(layer))]
+        over = Overlay(layer, over)
+    held(over, model, data)
+    if len(layers) > 2:  # the other way round: pairs on top of the rest
+        top = Overlay(Overlay(layers[0], layers[1]), layers[2])
+        lawful(top)
+        assert plain(top) == plain(Overlay(layers[0], Overlay(layers[1], layers[2])))
+
+
+def test_a_chain_of_any_length_needs_no_deeper_stack() -> None:
+    count = 2000
+    bottom = Rows([Extent(0, count, Kind.DATA, source=SOURCES[0])])
+    over: Device = bottom
+    for i in range(count - 1):
+        made = [Extent(0, i, Kind.ABSENT)] if i else []
+        made += [Extent(i, 1, Kind.ZERO), Extent(i + 1, count - i - 1, Kind.ABSENT)]
+        over = Overlay(Rows(made), over)
+    assert read(over, 0, count) == bytes(count - 1) + STORE[count - 1 : count]
+
+
 class Counted:
     """A device that counts how often it is asked."""
 
