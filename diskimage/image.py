@@ -185,6 +185,16 @@ class Image:
         """Make what was written durable."""
         self._change(self._writable(0, 0).plan_flush())
 
+    def unchanged(self) -> None:
+        """ChangedError where a file it is read from is not as it was when it was opened.
+
+        One that is open for writing is not asked: it changes by what is written here.
+        """
+        if self._sink is None:
+            for source in self.sources:
+                if isinstance(source, FileSource):
+                    source.unchanged()
+
     def _writable(self, start: int, length: int) -> Writable:
         if self._sink is None or not isinstance(self.device, Writable):
             raise UsageError("is not open for writing", file=self.name, remedy='open it with "r+"')

@@ -20,7 +20,7 @@ from diskimage.engine.run import run
 from diskimage.errors import LossError, UnsupportedError, UsageError
 from diskimage.gate import Policy
 from diskimage.image import Image
-from diskimage.jobs.opening import opened, told, work
+from diskimage.jobs.opening import held, told, work
 from diskimage.jobs.publishing import PIPE, refuse, settled, sink_for
 from diskimage.layers.records import Placed
 from diskimage.limits import LIMITS, Limits
@@ -109,7 +109,7 @@ def convert(
     options = {**(options or {}), **more}
     rules = target_rules(path, to, options)
     policy = FramePolicy(check=check, repair=repair, cut_form2="form2" in lossy)
-    with opened(
+    with held(
         source, format=format, references=references, limits=limits, password=password
     ) as image:
         kept = _extracted(image, extract or {}, path)

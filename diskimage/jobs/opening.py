@@ -30,6 +30,14 @@ class Opening(TypedDict, total=False):
 
 @contextmanager
 def opened(what: What | Image, **how: Unpack[Opening]) -> Iterator[Image]:
+    """As `held`, and ChangedError at the end where a file of the image changed meanwhile."""
+    with held(what, **how) as image:
+        yield image
+        image.unchanged()
+
+
+@contextmanager
+def held(what: What | Image, **how: Unpack[Opening]) -> Iterator[Image]:
     """`what` as an open image, closed at the end; an Image stays its caller's."""
     if isinstance(what, Image):
         if how.get("format") not in (None, what.format):

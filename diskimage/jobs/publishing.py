@@ -47,6 +47,4 @@ def refuse(sources: Iterable[Source]) -> Callable[[str], None]:
 def settled(plan: Plan, image: Image) -> Plan:
     """`plan`, then ChangedError where a file of `image` is not as it was when it was opened."""
     yield from plan
-    for source in image.sources:
-        if isinstance(source, FileSource):
-            source.unchanged()
+    image.unchanged()

@@ -71,19 +71,29 @@ class FileSource:
         first, last = self._stored
         if first <= at < last:
             return at, min(stop, last)
-        data, hole = _next_data(self._fd, at)
+        data, hole = self._sought(at)
         self._stored = data, hole
         return min(stop, data), min(stop, hole)
+
+    def _sought(self, at: int) -> tuple[int, int]:
+        """The first stored run from `at`: (data, hole), END for what is not there."""
+        if not hasattr(os, "SEEK_DATA"):
+            return at, END
+        try:
+            data = os.lseek(self._fd, at, os.SEEK_DATA)
+            return data, os.lseek(self._fd, data, os.SEEK_HOLE)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                return at, END
+        if os.fstat(self._fd).st_size < self.size:  # the rest is gone, not a hole
+            raise _changed(self.name)
+        return END, END
 
     def unchanged(self) -> None:
         """ChangedError where size or time of the file differ from those at opening."""
         now = os.fstat(self._fd)
         if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
-            raise ChangedError(
-                "changed while it was read",
-                file=self.name,
-                remedy="stop what writes to it, or read a snapshot",
-            )
+            raise _changed(self.name)
 
     def close(self) -> None:
         """Close the descriptor; twice is harmless."""
@@ -98,15 +108,9 @@ class FileSource:
 END = (1 << 63) - 1
 
 
-def _next_data(fd: int, at: int) -> tuple[int, int]:
-    """The first stored run from `at`: (data, hole), END for what is not there."""
-    if not hasattr(os, "SEEK_DATA"):
-        return at, END
-    try:
-        data = os.lseek(fd, at, os.SEEK_DATA)
-    except OSError as error:
-        return (END, END) if error.errno == errno.ENXIO else (at, END)  # a hole up to the end
-    return data, os.lseek(fd, data, os.SEEK_HOLE)
+def _changed(name: str) -> ChangedError:
+    remedy = "stop what writes to it, or read a snapshot"
+    return ChangedError("changed while it was read", file=name, remedy=remedy)
 
 
 def open_file(
