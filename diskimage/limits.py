@@ -25,6 +25,7 @@ class Limits:
     chain_depth: int = 256  # images under an image
     snapshots: int = 65536  # qcow2: QEMU's own bound
     bitmaps: int = 65535  # qcow2: QEMU's own bound
+    listing: int = 2 * MIB  # qcow2: a snapshot table or bitmap directory; 16,000 rows, a second
     l1_table: int = 32 * MIB  # qcow2: QEMU's own bound, 4 M entries
     refcount_table: int = 8 * MIB  # qcow2: QEMU's own bound
     volume_descriptors: int = 64  # ISO 9660: real discs have below 8

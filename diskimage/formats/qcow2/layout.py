@@ -40,7 +40,7 @@ EXTENSIONS = {
     BACKING_FORMAT: "backing format", FEATURES: "feature names", BITMAP_EXTENSION: "bitmaps",
     LUKS_HEADER: "LUKS header", DATA_NAME: "data file name",
 }  # fmt: skip
-NAME_MOST = 1023  # bytes of a backing file's name (QEMU)
+NAME_MOST = 1023  # bytes of the name of a backing file or a bitmap (QEMU)
 SNAPSHOT_EXTRA = 1024  # bytes of a snapshot's extra data (QEMU)
 
 V2 = Struct(
@@ -282,7 +282,7 @@ class Snapshot:
 
 def snapshots(header: Header, source: Source, limits: Limits) -> Iterator[Snapshot]:
     """The snapshot table. LimitError, CorruptError, TruncatedError."""
-    count, at = header.snapshots, header.snapshots_at
+    count, at, left = header.snapshots, header.snapshots_at, limits.listing
     if count > limits.snapshots:
         text = f"{count} snapshots, over snapshots {limits.snapshots}"
         raise LimitError(text, file=source.name, at=60)
@@ -293,8 +293,14 @@ def snapshots(header: Header, source: Source, limits: Limits) -> Iterator[Snapsh
         if row.extra_length > SNAPSHOT_EXTRA:
             text = f"a snapshot with {row.extra_length} bytes of extra data"
             raise LimitError(text, file=source.name, at=at + 36)
+        _short(row.id_length, "id of a snapshot", source, at + 12)
+        _short(row.name_length, "name of a snapshot", source, at + 14)
         body = at + SNAPSHOT.sizeof()
         names = row.id_length + row.name_length
+        left -= SNAPSHOT.sizeof() + row.extra_length + names
+        if left < 0:
+            text = f"a snapshot table of more than listing {limits.listing} bytes"
+            raise LimitError(text, file=source.name, at=at)
         rest = read(source, body, row.extra_length + names, "snapshot table")
         extra, text_at = rest[: row.extra_length], row.extra_length
         yield Snapshot(
@@ -308,6 +314,11 @@ def snapshots(header: Header, source: Source, limits: Limits) -> Iterator[Snapsh
             end=body + len(rest),
         )
         at = body + -(-len(rest) // 8) * 8
+
+
+def _short(length: int, what: str, source: Source, at: int) -> None:
+    if length > NAME_MOST:
+        raise LimitError(f"the {what} has {length} bytes", file=source.name, at=at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,13 +355,14 @@ def bitmaps(header: Header, source: Source, limits: Limits) -> Iterator[Bitmap]:
     head = bitmap_directory(header, source)
     if head is None:
         return
-    if head.bitmaps > limits.bitmaps or head.size > limits.metadata:
+    if head.bitmaps > limits.bitmaps or head.size > limits.listing:
         text = f"{head.bitmaps} bitmaps in a directory of {head.size} bytes"
         raise LimitError(text, file=source.name)
     directory, at = read(source, head.at, head.size, "bitmap directory"), 0
     for _ in range(head.bitmaps):
         raw = directory[at : at + BITMAP.sizeof()]
         row = fields(BITMAP, raw, source, head.at + at, "bitmap directory")
+        _short(row.name_length, "name of a bitmap", source, head.at + at + 18)
         name_at = at + BITMAP.sizeof() + row.extra_length
         end = name_at + row.name_length
         if end > len(directory) or row.granularity_bits > 31:
