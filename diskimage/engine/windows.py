@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from diskimage.model import HOLE, Kind, Runs
 from diskimage.runs import clip, stop_of
 
-_BLANK = frozenset({HOLE, int(Kind.ZERO)})
+BLANK = frozenset({HOLE, int(Kind.ZERO)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,9 @@ class _Cutter:
     def _blanks(self, runs: Runs) -> list[int]:
         """Rows of zeros long enough to stand alone."""
         if len(runs) == 1:
-            return [0] if runs.kind[0] in _BLANK and runs.length[0] >= self.size else []
+            return [0] if runs.kind[0] in BLANK and runs.length[0] >= self.size else []
         rows = zip(runs.kind, runs.length, strict=True)
-        return [i for i, (kind, n) in enumerate(rows) if n >= self.size and kind in _BLANK]
+        return [i for i, (kind, n) in enumerate(rows) if n >= self.size and kind in BLANK]
 
     def _blank(self, runs: Runs, row: int) -> Iterator[Window]:
         start, stop = runs.start[row], runs.start[row] + runs.length[row]
@@ -122,11 +122,11 @@ def stretches(parts: Iterable[Runs]) -> Iterator[tuple[int, int, bool]]:
     blank = False
     for runs in parts:
         for first, length, kind in zip(runs.start, runs.length, runs.kind, strict=True):
-            if first == stop and (kind in _BLANK) == blank:
+            if first == stop and (kind in BLANK) == blank:
                 stop += length
                 continue
             if stop > start:
                 yield start, stop, blank
-            start, stop, blank = first, first + length, kind in _BLANK
+            start, stop, blank = first, first + length, kind in BLANK
     if stop > start:
         yield start, stop, blank
