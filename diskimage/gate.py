@@ -23,6 +23,7 @@ from diskimage.errors import (
     RefusedReferenceError,
     UnsafeNameError,
     UnsupportedError,
+    from_os,
 )
 from diskimage.limits import LIMITS, Limits
 from diskimage.model import Device, Disc, Finding, Reference, Source
@@ -87,11 +88,14 @@ class FileGate:
         return self.secret
 
     def siblings(self) -> tuple[str, ...]:
-        """Names of the regular files in the image's directory."""
+        """Names of the regular files in the image's directory; none where it may not be listed."""
         if not self.folder:
             return ()
-        with os.scandir(self.folder) as entries:
-            return tuple(sorted(entry.name for entry in entries if entry.is_file()))
+        try:
+            with os.scandir(self.folder) as entries:
+                return tuple(sorted(entry.name for entry in entries if entry.is_file()))
+        except OSError:  # one may open files of a directory that one may not list
+            return ()
 
     def part(self, name: str, *, instead: tuple[str, ...] = ()) -> Source:
         """A part with a plain name beside the image."""
@@ -257,15 +261,24 @@ def _open_below(folder: str, below: str, name: str) -> FileSource:
     *folders, last = below.split(os.sep)
     if os.open not in os.supports_dir_fd:
         return open_file(os.path.join(folder, below), name=name)
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    fd = _entered(folder, name)
     try:
         for part in folders:
-            deeper = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+            deeper = _entered(part, name, dir_fd=fd)
             os.close(fd)
             fd = deeper
         return open_file(last, name=name, dir_fd=fd)
     finally:
         os.close(fd)
+
+
+def _entered(folder: str, name: str, dir_fd: int | None = None) -> int:
+    """A descriptor to open files of `folder` by, which needs no right to list it."""
+    flags = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+    try:
+        return os.open(folder, flags | (0 if dir_fd is None else os.O_NOFOLLOW), dir_fd=dir_fd)
+    except OSError as error:
+        raise from_os(error, name) from error
 
 
 def checked_policy(policy: Policy) -> Policy:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from diskimage.engine.copy import Work, copy
@@ -13,22 +15,29 @@ from diskimage.model import Barrier, Copy, Pack, Plan, Put, Sink, Size, Step
 def run(plan: Plan, sink: Sink, work: Work) -> None:
     """Carry out every step of `plan`, then commit `sink`; on any error abort it."""
     try:
-        _steps(plan, sink, work)
-    except OSError as error:
-        sink.abort()
-        raise from_os(error, sink.target().name) from error
+        with _named(sink):
+            _steps(plan, sink, work)
     except BaseException:
         sink.abort()
         raise
-    sink.commit()
+    with _named(sink):
+        sink.commit()
 
 
 def apply(plan: Plan, sink: Sink, work: Work) -> None:
     """Carry out every step of a plan that changes a file in place: nothing is left to publish."""
-    try:
+    with _named(sink):
         _steps(plan, sink, work)
+
+
+@contextmanager
+def _named(sink: Sink) -> Iterator[None]:
+    """An error of the operating system in the library's words; the target's where it names none."""
+    try:
+        yield
     except OSError as error:
-        raise from_os(error, sink.target().name) from error
+        named = isinstance(error.filename, str)
+        raise from_os(error, error.filename if named else sink.target().name) from error
 
 
 def _steps(plan: Plan, sink: Sink, work: Work) -> None:

@@ -1,8 +1,9 @@
 """Files that appear whole under their final names, or not at all.
 
-Every output is written under `.NAME.XXXXXX.part` in its own directory. `commit` syncs all of them,
-renames the parts, then the main file, and syncs the directory; `abort` removes what was written. A
-killed process leaves at most such a part file, never a half file under a final name.
+Every output is written under `.NAME.XXXXXX.part` (a long NAME cut) in its own directory. `commit`
+syncs all of them, renames the parts, then the main file, and syncs the directory; `abort` removes
+what was written. A killed process leaves at most such a part file, never a half file under a final
+name.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from contextlib import suppress
 from diskimage.errors import DiskImageError, ExistsError, UsageError, from_os
 from diskimage.kernels import copying
 
+_KEPT = 60  # characters of a name in its temporary name: at most 240 of the 255 bytes there are
+
 
 class FileTarget:
     """One output file under its temporary name."""
@@ -23,7 +26,8 @@ class FileTarget:
 
     def __init__(self, folder: str, name: str) -> None:
         self.name = os.path.join(folder, name)
-        self.path = os.path.join(folder, f".{name}.{secrets.token_hex(3)}.part")
+        part = f".{name[:_KEPT]}.{secrets.token_hex(3)}.part"
+        self.path = os.path.join(folder, part)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
         try:
             self._fd = os.open(self.path, flags | getattr(os, "O_BINARY", 0), 0o666)
@@ -128,7 +132,7 @@ class FileSink:
         except BaseException:
             if not self._overwrite:  # what replaced an old file stays: the old one is gone
                 for final in done:
-                    os.unlink(final)
+                    _remove(final)
             self.abort()
             raise
 
@@ -137,8 +141,7 @@ class FileSink:
         for target in self._targets.values():
             with suppress(DiskImageError):  # the error that led here is the one to tell
                 target.close()
-            if os.path.lexists(target.path):
-                os.unlink(target.path)
+            _remove(target.path)
 
     def _publish(self, temporary: str, final: str) -> None:
         try:
@@ -150,9 +153,9 @@ class FileSink:
         except FileExistsError:
             raise _exists(final) from None
         except OSError as error:
-            if os.path.lexists(final):
+            if self._overwrite or os.path.lexists(final):
                 raise from_os(error, final) from error
-            os.rename(temporary, final)  # no hard links here (FAT, some network file systems)
+            _rename(temporary, final)  # no hard links here (FAT, some network file systems)
 
     def _refuse_existing(self, name: str) -> None:
         final = os.path.join(self._folder, name)
@@ -189,11 +192,32 @@ def write_zeros(fd: int, to: int, length: int, name: str) -> None:
         to, length = to + len(piece), length - len(piece)
 
 
+def _remove(path: str) -> None:
+    """Remove what was written, where it is and can be: the error before is the one to tell."""
+    with suppress(OSError):
+        os.unlink(path)
+
+
+def _rename(temporary: str, final: str) -> None:
+    try:
+        os.rename(temporary, final)
+    except OSError as error:
+        raise from_os(error, final) from error
+
+
 def _sync_folder(folder: str) -> None:
+    """Make names of `folder` durable, where it may be read: without that it cannot be synced."""
     if not hasattr(os, "O_DIRECTORY"):
         return
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:
+        return
+    except OSError as error:
+        raise from_os(error, folder) from error
     try:
         os.fsync(fd)
+    except OSError as error:
+        raise from_os(error, folder) from error
     finally:
         os.close(fd)
