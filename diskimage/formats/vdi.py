@@ -240,9 +240,15 @@ def _parent(header: Header, source: Source, gate: Gate) -> Device | None:
 
 
 def check(source: Source, gate: Gate) -> Iterator[Finding]:
-    """Each block of the file belongs to one entry at most, and lies inside the file."""
+    """Each block of the file belongs to one entry at most, and lies inside the file.
+
+    A bit for each block that the file can hold is kept: LimitError where they pass `metadata`.
+    """
     header = load(source, gate.limits)
-    room = max(0, source.size - header.data_at) // header.pitch
+    room = min(ZEROED, max(0, source.size - header.data_at) // header.pitch)
+    if room // 8 > gate.limits.metadata:
+        text = f"a check of {room} blocks needs {room // 8} bytes, over metadata"
+        raise LimitError(f"{text} {gate.limits.metadata}", file=source.name)
     taken = bytearray(room // 8 + 1)  # a bit for each block that the file can hold
     allocated = 0
     for index, entry in enumerate(_map(source, header)):

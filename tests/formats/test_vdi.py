@@ -178,6 +178,21 @@ def test_the_last_block_may_end_with_the_guest() -> None:
     assert list(check(MemorySource(image), OpenGate())) == []
 
 
+class Claimed(MemorySource):
+    """A file that is said to be longer than it is, as a sparse one may be."""
+
+    def __init__(self, content: bytes, size: int) -> None:
+        super().__init__(content)
+        self.size = size
+
+
+def test_a_check_does_not_follow_the_size_of_a_sparse_file() -> None:
+    image = vdi(1024, {0: (0, b"a" * 512)}, block=512)
+    with pytest.raises(LimitError, match="metadata"):
+        list(check(Claimed(image, 15 << 40), OpenGate()))
+    assert list(check(Claimed(image, 1 << 30), OpenGate())) == []
+
+
 def test_check_names_shared_lost_and_miscounted_blocks() -> None:
     image = vdi(5 * 4096, {0: (0, b"a" * 4096)}, block=4096, special={1: 0, 2: 7, 4: 0xFFFFFFFE})
     found = [(f.kind, f.message) for f in check(MemorySource(image), OpenGate())]
