@@ -31,7 +31,9 @@ def open_to_all() -> Iterator[Path]:
 @contextmanager
 def nobody() -> Iterator[None]:
     """The block runs without the rights of root, who may do anything."""
-    registry.formats()  # imported while the package can be read, wherever it lies
+    for name in diskimage.__all__:  # imported while the package can be read, wherever it lies
+        getattr(diskimage, name)
+    registry.formats()
     user = os.geteuid()
     if user == 0:
         os.seteuid(NOBODY)
