@@ -17,7 +17,8 @@ from diskimage.errors import (
     TruncatedError,
     UnsupportedError,
 )
-from diskimage.model import Kind
+from diskimage.formats.cue import FORMAT
+from diskimage.model import Kind, Look
 from diskimage.runs import extents
 from tests.makers import frames, naive
 from tests.makers.cue import one, wave, write
@@ -382,3 +383,13 @@ def test_a_sheet_of_toc2cue(tmp_path: Path, peer: Callable[[str], str]) -> None:
     assert user(found) == plain
     assert (found.tracks[1].lba, found.tracks[1].pregap) == (170, 150)
     assert main(found.tracks[1]) == sound
+
+
+def test_a_sheet_is_told_by_its_suffix_and_its_content_together() -> None:
+    """A text format by content alone would take any text file that lists FILE and TRACK lines."""
+    sheet = one("MODE1/2352").encode()
+    found = {
+        name: FORMAT.probe(Look(content, content, len(content), name))
+        for name, content in (("a.cue", sheet), ("a.txt", sheet), ("a", sheet), ("b.cue", b"hello"))
+    }
+    assert [name for name, bid in found.items() if bid is not None] == ["a.cue"]

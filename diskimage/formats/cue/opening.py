@@ -25,16 +25,13 @@ _WORDS = frozenset((*COMMANDS, *TEXTS, "REM"))
 
 
 def probe(look: Look) -> Bid | None:
-    """A sheet by its suffix and a command, or by its first command, a FILE and a TRACK line."""
+    """A sheet by its suffix and a command: a text format needs both to agree."""
+    if look.suffix != ".cue":
+        return None
     text = decode(look.head[:65536])
-    lines = text.splitlines()[:4096]
-    words = [line.split(maxsplit=1)[0].upper() for line in lines if line.strip()]
+    words = [line.split(maxsplit=1)[0].upper() for line in text.splitlines()[:4096] if line.strip()]
     known = sum(word.strip("\ufeff") in _WORDS for word in words)
-    if look.suffix == ".cue" and known:
-        return Bid(95, f"{known} commands of a cue sheet, suffix .cue")
-    if words and words[0].strip("\ufeff") in _WORDS and {"FILE", "TRACK"} <= set(words):
-        return Bid(85, "FILE and TRACK lines of a cue sheet")
-    return None
+    return Bid(95, f"{known} commands of a cue sheet, suffix .cue") if known else None
 
 
 def open_cue(source: Source, gate: Gate) -> Disc:
