@@ -10,16 +10,17 @@ from collections.abc import Iterator, Mapping
 
 from diskimage.disc.reduce import losses as reduced, user_bytes
 from diskimage.errors import LimitError, MissingError
+from diskimage.layers.concat import Concat
+from diskimage.layers.gather import hole
+from diskimage.layers.plain import Plain
 from diskimage.model import (
     Barrier,
     Bid,
     Copy,
     Device,
     Disc,
-    Extent,
     Format,
     Gate,
-    Kind,
     Look,
     Loss,
     Plan,
@@ -28,7 +29,6 @@ from diskimage.model import (
     Size,
     Source,
 )
-from diskimage.runs import pack
 
 SUFFIXES = (
     ".img", ".raw", ".dd", ".ima", ".vfd", ".flp", ".dsk", ".000", ".001", ".aa",
@@ -42,14 +42,14 @@ class RawDevice:
     block = SECTOR
 
     def __init__(self, parts: tuple[Source, ...]) -> None:
-        self._parts = parts
-        self.size = sum(part.size for part in parts)
+        self._whole = Concat([Plain(part) for part in parts])
+        self.size = self._whole.size
         variant = "one file" if len(parts) == 1 else f"{len(parts)} parts"
         self.info: Mapping[str, object] = {"variant": variant, "parts": [p.name for p in parts]}
 
     def runs(self, start: int = 0, stop: int | None = None) -> Iterator[Runs]:
         """DATA where the file has bytes, holes where it says it has none."""
-        return pack(self._extents(start, self.size if stop is None else min(stop, self.size)))
+        return self._whole.runs(start, stop)
 
     def plan_write(self, start: int, data: memoryview) -> Plan:
         """Guest byte n is byte n of the file."""
@@ -57,23 +57,11 @@ class RawDevice:
 
     def plan_zero(self, start: int, length: int) -> Plan:
         """A hole."""
-        yield Copy(pack([Extent(start, length, Kind.ZERO, hole=True)]), start)
+        yield Copy(iter((hole(start, start + length),)), start)
 
     def plan_flush(self) -> Plan:
         """Nothing is held back."""
         yield Barrier()
-
-    def _extents(self, start: int, stop: int) -> Iterator[Extent]:
-        base = 0
-        for part in self._parts:
-            first, last = max(start, base), min(stop, base + part.size)
-            if first < last:
-                for at, end, stored in part.spans(first - base, last - base):
-                    if stored:
-                        yield Extent(base + at, end - at, Kind.DATA, source=part, at=at)
-                    else:
-                        yield Extent(base + at, end - at, Kind.ZERO, hole=True)
-            base += part.size
 
 
 def next_suffix(suffix: str) -> str | None:
@@ -136,7 +124,8 @@ def open_raw(source: Source, gate: Gate) -> Device:
     """The file, and the parts of the set that its name begins."""
     name = source.name.replace("\\", "/").rpartition("/")[2]
     parts = [source]
-    parts += [gate.part(p) for p in series(name, gate.siblings(), gate.limits.split_parts)]
+    if is_first(name.rpartition(".")[2]):
+        parts += [gate.part(p) for p in series(name, gate.siblings(), gate.limits.split_parts)]
     if len(parts) > 2 and any(part.size != source.size for part in parts[:-1]):
         gate.warn("size", "the parts of the set differ in size; a part may be cut short")
     device = RawDevice(tuple(parts))

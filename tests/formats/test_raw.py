@@ -9,8 +9,10 @@ import pytest
 
 from diskimage import image
 from diskimage.errors import MissingError, UnsupportedError, UsageError
-from diskimage.formats.raw import is_first, next_suffix
+from diskimage.formats.raw import is_first, next_suffix, open_raw
 from diskimage.model import Kind
+from diskimage.sources.memory import MemorySource
+from tests.makers.gate import OpenGate
 from tests.makers.raw import make
 
 MIB = 1 << 20
@@ -76,6 +78,28 @@ def test_a_set_is_its_parts_joined(names: list[str], opened: str, tmp_path: Path
     with image.open(tmp_path / opened) as whole:
         assert whole.read(0, 4096) == b"A" * 512 + b"B" * 512 + b"C" * 512
         assert [r.name for r in whole.references] == names[1:]
+
+
+def test_holes_and_bytes_of_a_set_are_where_they_are_in_its_parts(tmp_path: Path) -> None:
+    make(tmp_path / "a.001", 2 * MIB, {0: b"x" * 65536})
+    make(tmp_path / "a.002", 2 * MIB, {MIB: b"y" * 65536})
+    with image.open(tmp_path / "a.001") as opened:
+        rows = [(e.start, e.stop, e.kind, e.at) for e in opened.extents()]
+        assert opened.read(3 * MIB - 1, 2) == b"\0y"
+    assert [row for row in rows if row[2] == Kind.DATA] == [
+        (0, 65536, Kind.DATA, 0), (3 * MIB, 3 * MIB + 65536, Kind.DATA, MIB),
+    ]  # fmt: skip
+    assert sum(stop - start for start, stop, _, _ in rows) == 4 * MIB
+
+
+def test_only_the_first_of_a_set_looks_beside_it() -> None:
+    class Asked(OpenGate):
+        def siblings(self) -> tuple[str, ...]:
+            raise AssertionError("the directory was read")
+
+    assert open_raw(MemorySource(bytes(512), "a.img"), Asked()).size == 512
+    with pytest.raises(AssertionError):
+        open_raw(MemorySource(bytes(512), "a.001"), Asked())
 
 
 def test_a_gap_in_a_set_is_named(tmp_path: Path) -> None:
