@@ -303,7 +303,10 @@ class _ImageFile(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._image.size}[whence]
+        bases = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._image.size}
+        if whence not in bases:
+            raise ValueError(f"no position is told from {whence}")
+        base = bases[whence]
         if base + offset < 0:
             raise ValueError("a position before the start")
         self._at = base + offset

@@ -29,6 +29,9 @@ def read_back(
     ChecksumError with the first differing range.
     """
     plain = open_device(path) if is_device(path) else open_file(path)
+    if plain.size < size:
+        plain.close()
+        raise _wrong(path, f": it ends at {plain.size} of {size} bytes", plain.size)
     direct = open_direct(path, os.O_RDONLY)
     source = plain if direct is None else DirectSource(plain, direct)
     try:
@@ -52,9 +55,13 @@ def _differs(path: str, written: Device, wanted: Device | None, work: Work) -> C
     if wanted is not None:
         first = next(iter(differing(written, wanted, work, most=1)), None)
     where = "" if first is None else f": {first.length} bytes from {first.start} differ"
+    return _wrong(path, where, None if first is None else first.start)
+
+
+def _wrong(path: str, where: str, at: int | None) -> ChecksumError:
     return ChecksumError(
         f"what is read back is not what was written{where}",
         file=path,
-        at=None if first is None else first.start,
+        at=at,
         remedy="the medium or the way to it fails: do not trust it",
     )

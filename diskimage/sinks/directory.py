@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from diskimage.errors import ExistsError, UnsafeNameError, UnsupportedError, from_os
+from diskimage.sources.file import checked_name
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_DIRECTORY", 0)
 
@@ -137,7 +138,7 @@ def open_directory(path: str | os.PathLike[str]) -> Directory:
     """An existing directory. Raises MissingError, ExistsError for a file, UnsupportedError."""
     if os.open not in os.supports_dir_fd:
         raise UnsupportedError("this system has no calls relative to an open directory")
-    name = os.fspath(path)
+    name = checked_name(os.fspath(path))
     try:
         return Directory(os.open(name, _FLAGS), name)
     except NotADirectoryError:

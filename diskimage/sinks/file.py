@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from diskimage.errors import DiskImageError, ExistsError, UsageError, from_os
 from diskimage.kernels import copying
+from diskimage.sources.file import checked_name
 
 _KEPT = 60  # characters of a name in its temporary name: at most 240 of the 255 bytes there are
 
@@ -92,7 +93,7 @@ class FileSink:
         durable: bool = True,
         guard: Callable[[str], None] | None = None,
     ) -> None:
-        self._folder, self._main = os.path.split(os.fspath(path))
+        self._folder, self._main = os.path.split(checked_name(os.fspath(path)))
         self._overwrite, self._durable, self._guard = overwrite, durable, guard
         self._targets: dict[str, FileTarget] = {}
         if not self._main:

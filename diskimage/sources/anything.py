@@ -8,7 +8,7 @@ from typing import BinaryIO, TypeAlias
 from diskimage.errors import MissingError, UnsupportedError, UsageError
 from diskimage.model import Source
 from diskimage.sources.device import is_device, open_device
-from diskimage.sources.file import open_file
+from diskimage.sources.file import checked_name, open_file
 from diskimage.sources.fileobj import FileObjectSource
 from diskimage.sources.memory import MemorySource
 
@@ -18,12 +18,12 @@ What: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | Bin
 def as_source(what: What, *, writable: bool = False) -> Source:
     """`what` as bytes with a size, a path `writable` in place too.
 
-    Raises MissingError, and UnsupportedError for what is no file.
+    Raises MissingError, UnsupportedError for what is no file, UsageError for no binary file object.
     """
     if isinstance(what, bytes | bytearray | memoryview):
         return MemorySource(what)
     if isinstance(what, str | os.PathLike):
-        return _of_path(os.fspath(what), writable)
+        return _of_path(checked_name(os.fspath(what)), writable)
     if isinstance(what, Source):
         return what
     if hasattr(what, "read") and hasattr(what, "seek"):

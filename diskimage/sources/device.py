@@ -54,7 +54,7 @@ def is_device(path: str) -> bool:
     """Whether `path` names a block device."""
     try:
         return stat.S_ISBLK(os.stat(path).st_mode)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no file can have that name
         return False
 
 

@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from diskimage.errors import BusyError, ChangedError, UnsupportedError, from_os
+from diskimage.errors import BusyError, ChangedError, UnsupportedError, UsageError, from_os
 
 _TYPES = (
     (stat.S_ISFIFO, "a FIFO"),
@@ -16,6 +16,16 @@ _TYPES = (
     (stat.S_ISDIR, "a directory"),
     (stat.S_ISBLK, "a block device"),  # its st_size is 0: sources.device asks it for its size
 )
+
+
+def checked_name(path: str) -> str:
+    """`path`. UsageError where no file of this system can have that name."""
+    try:
+        if b"\0" not in os.fsencode(path):
+            return path
+    except UnicodeEncodeError:  # half of a surrogate pair
+        pass
+    raise UsageError("is no name of a file", file=path, remedy="check the name")
 
 
 class FileSource:

@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from threading import Lock
 from typing import BinaryIO
 
-from diskimage.errors import UnsupportedError, from_os
+from diskimage.errors import UnsupportedError, UsageError, from_os
+
+
+def _closed(name: str) -> UsageError:
+    return UsageError("is closed", file=name, remedy="keep it open while it is read")
 
 
 class FileObjectSource:
@@ -19,9 +23,17 @@ class FileObjectSource:
         self._file = file
         self._lock = Lock()
         self.name = name or str(getattr(file, "name", "<file object>"))
-        if not file.seekable():
+        try:
+            binary, seekable = isinstance(file.read(0), bytes), file.seekable()
+            self.size = file.seek(0, os.SEEK_END) if seekable else 0
+        except OSError as error:
+            raise from_os(error, self.name) from error
+        except ValueError as error:
+            raise _closed(self.name) from error
+        if not binary:
+            raise UsageError("is open as text", file=self.name, remedy='open it with mode "rb"')
+        if not seekable:
             raise UnsupportedError("cannot seek in it", file=self.name, remedy="save it to a file")
-        self.size = file.seek(0, os.SEEK_END)
 
     def read_into(self, at: int, buffer: memoryview) -> int:
         """Fill `buffer` from `at`; fewer bytes only at the end."""
@@ -37,6 +49,8 @@ class FileObjectSource:
                     done += len(piece)
             except OSError as error:
                 raise from_os(error, self.name, at=at + done) from error
+            except ValueError as error:
+                raise _closed(self.name) from error
         return done
 
     def spans(self, at: int, stop: int) -> Iterator[tuple[int, int, bool]]:
