@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Unpack
 
 from diskimage.engine.guard import guarded
@@ -44,11 +44,22 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """All rows of an image's map. `bytes_of` counts guest bytes by kind."""
+    """An image's map. No row of it is kept: each look at the rows opens the image again.
+
+    A map of millions of rows takes no more memory than one of a few. What opening raises, and what
+    the image's tables are wrong in, is raised where the rows are taken.
+    """
 
     name: str
     size: int
-    records: tuple[Record, ...]
+    _image: What | Image = field(repr=False)
+    _how: Opening = field(repr=False)
+
+    @property
+    def records(self) -> Iterator[Record]:
+        """The rows, in order, as they are read."""
+        with opened(self._image, **self._how) as image:
+            yield from records(image)
 
     @property
     def bytes_of(self) -> dict[str, int]:
@@ -65,16 +76,19 @@ class Map:
         return svg(self.tally(width), self.name)
 
     def to_json(self) -> list[dict[str, object]]:
-        """The bare array."""
+        """The bare array, with all rows in memory."""
         return [record.to_json() for record in self.records]
 
 
 def map(image: What | Image, *, layer: bool = False, **how: Unpack[Opening]) -> Map:
-    """The map of `image`; with `layer` of this layer alone, parents unopened."""
+    """The map of `image`; with `layer` of this layer alone, parents unopened.
+
+    The rows are read when they are asked for; an Image has to be open until then.
+    """
     if layer:
         how["references"] = "list"
     with opened(image, **how) as found:
-        return Map(found.name, found.size, tuple(records(found)))
+        return Map(found.name, found.size, image, how)
 
 
 def records(image: Image) -> Iterator[Record]:
@@ -127,6 +141,4 @@ def _record(extent: Extent, depth: int, layered: bool, flat: bool) -> Record:
     present = extent.kind != Kind.ABSENT and not (extent.hole and layered)
     plain = extent.kind == Kind.DATA and extent.records is None
     offset = extent.at if plain else extent.start if zero and flat else None
-    return Record(
-        extent.start, extent.length, depth, present, zero, data, offset, kind_of(extent)
-    )
+    return Record(extent.start, extent.length, depth, present, zero, data, offset, kind_of(extent))

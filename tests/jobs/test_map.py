@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -13,6 +14,7 @@ import pytest
 import diskimage
 from diskimage.engine.picture import Piece, tally
 from tests.makers.raw import make
+from tests.makers.vdi import vdi
 
 KIB, MIB = 1 << 10, 1 << 20
 Peer = Callable[[str], str]
@@ -125,3 +127,25 @@ def test_the_command_prints_the_array_and_the_ruler(raw: Path, dim: str) -> None
     assert svg.read_text(encoding="utf-8").startswith("<svg")
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 6
+
+
+def test_rows_are_not_kept(tmp_path: Path) -> None:
+    count = 1 << 16  # stored blocks, each followed by one that is not
+    path = tmp_path / "many.vdi"
+    blocks = {2 * i: (i, b"") for i in range(count)}
+    path.write_bytes(vdi(count * 1024, blocks, block=512, data_at=MIB))
+    tracemalloc.start()
+    try:
+        found = diskimage.map(path)
+        assert sum(1 for _ in found.records) == 2 * count
+        assert found.bytes_of["data"] == found.bytes_of["hole"] == 512 * count
+        assert tracemalloc.get_traced_memory()[1] < 8 * MIB
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_rows_of_an_open_image_leave_it_open(raw: Path) -> None:
+    with diskimage.open(raw) as image:
+        found = diskimage.map(image)
+        assert list(found.records) == list(found.records)
+        assert image.read(0, 1) == b"a"
