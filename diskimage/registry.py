@@ -6,6 +6,7 @@ A format's module is imported only when one matches. Raw is never guessed from u
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -22,13 +23,14 @@ Signature = tuple[int, bytes]  # an offset from the start, or from the end where
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A format of ours: where its module is, and when it is worth importing."""
+    """A format: where its module is and when it is worth importing, or `loaded` from a plugin."""
 
     name: str
     module: str
     signatures: tuple[Signature, ...] = ()
     suffixes: tuple[str, ...] = ()
     weak: tuple[str, ...] = ()  # suffixes that make it worth asking, without being the format's own
+    loaded: Format | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +142,9 @@ def named(name: str) -> Format:
 
 def load(entry: Entry) -> Format:
     """The format of an entry: here its module is imported."""
-    module, _, attribute = entry.module.partition(":")
-    found = getattr(import_module(module), attribute or "FORMAT")
+    if entry.loaded is not None:
+        return entry.loaded
+    found = import_module(entry.module).FORMAT
     assert isinstance(found, Format)
     return found
 
@@ -166,8 +169,7 @@ def candidates(seen: Look) -> list[Candidate]:
     found += _recognised(CONTAINERS, seen, 90)
     if not any(c.score >= CERTAIN for c in found):
         found += _recognised(GUESTS, seen, 40) or _guest_by_rule(seen)
-    if not found:
-        found = [c for entry in _plugins() if (c := _asked(entry, seen)) is not None]
+        found += _plugins_asked(seen)
     return sorted(found, key=lambda c: -c.score)
 
 
@@ -175,8 +177,24 @@ def _asked(entry: Entry, seen: Look) -> Candidate | None:
     suffix = seen.suffix in entry.suffixes or seen.suffix in entry.weak
     if not suffix and not any(_holds(seen, s) for s in entry.signatures):
         return None
+    return _bid(entry, seen)
+
+
+def _bid(entry: Entry, seen: Look) -> Candidate | None:
     bid: Bid | None = load(entry).probe(seen)
     return None if bid is None else Candidate(entry.name, bid.score, bid.reason, entry)
+
+
+def _plugins_asked(seen: Look) -> Iterator[Candidate]:
+    """What formats of others bid, whatever the suffix: only they know their signatures."""
+    for entry in _plugins():
+        try:
+            found = _bid(entry, seen)
+        except Exception as error:  # noqa: BLE001 - the code of others, which may raise anything
+            _left_out(entry.name, error)
+            continue
+        if found is not None:
+            yield found
 
 
 def _recognised(table: tuple[Known, ...], seen: Look, score: int) -> list[Candidate]:
@@ -287,9 +305,22 @@ def _all() -> Iterator[Entry]:
 
 def _plugins() -> Iterator[Entry]:
     """Formats of others, from the entry-point group `diskimage.formats`; read only when asked."""
-    from importlib.metadata import entry_points  # 20 ms: only where no format of ours matched
+    from importlib.metadata import entry_points  # 20 ms: only where no format of ours is certain
 
     for point in entry_points(group="diskimage.formats"):
-        found = point.load()
+        try:
+            found = point.load()
+        except Exception as error:  # noqa: BLE001 - the code of others, which may raise anything
+            _left_out(point.name, error)
+            continue
         if isinstance(found, Format):
-            yield Entry(found.name, f"{point.value}", suffixes=found.suffixes, weak=("",))
+            yield Entry(found.name, point.value, suffixes=found.suffixes, loaded=found)
+        else:
+            _left_out(point.name, TypeError(f"{point.value} is no diskimage.model.Format"))
+
+
+def _left_out(plugin: str, error: Exception) -> None:
+    """One broken plugin takes neither files nor formats of others with it."""
+    why = f"{type(error).__name__}: {error}"
+    message = f"the plugin {plugin} of the group diskimage.formats is left out: {why}"
+    warnings.warn(message, RuntimeWarning, stacklevel=2)
