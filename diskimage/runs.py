@@ -90,9 +90,18 @@ def _follows(a: Extent, b: Extent) -> bool:
         return True
     if a.source is not b.source or a.records != b.records or a.codec is not b.codec:
         return False
-    if a.kind == Kind.CODED:
-        return (a.at, a.stored, a.skip + a.length) == (b.at, b.stored, b.skip)
-    return advance(a.at, a.skip, a.length, a.records) == (b.at, b.skip)
+    expected = following(a.kind, a.at, a.stored, a.skip, a.length, a.records)
+    return expected == (b.at, b.stored, b.skip)
+
+
+def following(
+    kind: int, at: int, stored: int, skip: int, length: int, records: Records | None
+) -> tuple[int, int, int]:
+    """(at, stored, skip) of the DATA or CODED row that would go on where one of `length` ends."""
+    if kind == Kind.CODED:
+        return at, stored, skip + length
+    at, skip = advance(at, skip, length, records)
+    return at, 0, skip
 
 
 def advance(at: int, skip: int, by: int, records: Records | None) -> tuple[int, int]:
@@ -177,11 +186,6 @@ def whole(
     """One DATA extent of `size` guest bytes, none where it is empty."""
     if size:
         yield Extent(0, size, Kind.DATA, source=source, at=at, records=records)
-
-
-def same_shape(a: Runs, b: Runs) -> bool:
-    """Whether two blocks share source, codec and record shape."""
-    return a.source is b.source and a.codec is b.codec and a.records == b.records
 
 
 def of_codec(runs: Runs) -> Codec:

@@ -5,15 +5,13 @@ The frame rules are those of ECMA-130 clause 14 and CD-ROM XA; the arithmetic is
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from diskimage.disc.modes import SYNC
+from diskimage.disc.modes import RAW, SYNC, number
 from diskimage.errors import ChecksumError, CorruptError, LossError, TruncatedError
 from diskimage.kernels import frames as kernel
 from diskimage.model import Finding, Mode, Records, Source, Target
-
-FULL = 2352
-_KERNEL_MODE = {"mode1": 1, "mode2": 2}
 
 
 @dataclass(slots=True)
@@ -32,6 +30,13 @@ class FramePolicy:
     def say(self, kind: str, message: str, lba: int) -> None:
         """Note a liberty; safe from several threads."""
         self.findings.append(Finding(kind, message, lba))
+
+    def told(self, most: int) -> Iterator[Finding]:
+        """At most `most` liberties by frame, each once however often it was read; how many more."""
+        found = sorted(set(self.findings), key=lambda finding: finding.at or 0)
+        yield from found[:most]
+        if len(found) > most:
+            yield Finding("limit", f"and {len(found) - most} more such frames")
 
 
 def gather(
@@ -83,9 +88,7 @@ def _gather_whole(
 def _cook(
     raw: memoryview, pitch: int, mode: Mode, out: memoryview, policy: FramePolicy
 ) -> kernel.Verdict:
-    return kernel.cook(
-        raw, pitch, mode.missing, _KERNEL_MODE[mode.check], out, _flags(policy, mode)
-    )
+    return kernel.cook(raw, pitch, mode.missing, number(mode), out, _flags(policy, mode))
 
 
 def _flags(policy: FramePolicy, mode: Mode) -> int:
@@ -110,7 +113,7 @@ def transfer(
     while done < count:
         verdict = kernel.cook_file(
             source.fd, at + done * pitch - mode.user_at, pitch, mode.missing,
-            _KERNEL_MODE[mode.check], count - done, target.fd, to + done * 2048,
+            number(mode), count - done, target.fd, to + done * 2048,
             _flags(policy, mode),
             scratch,
         )  # fmt: skip
@@ -147,14 +150,14 @@ def _settle(
 
 
 def _repair(frame: memoryview, mode: Mode) -> bool:
-    number = _KERNEL_MODE[mode.check]
-    full = bytearray(SYNC + bytes((0, 0, 0, number)))[: mode.missing] + bytes(frame)
-    if len(full) < FULL:
+    kind = number(mode)
+    full = bytearray(SYNC + bytes((0, 0, 0, kind)))[: mode.missing] + bytes(frame)
+    if len(full) < RAW:
         return False  # the parity is not stored
-    del full[FULL:]
-    if kernel.repair(full, number) is None:
+    del full[RAW:]
+    if kernel.repair(full, kind) is None:
         return False
-    frame[: FULL - mode.missing] = memoryview(full)[mode.missing :]
+    frame[: RAW - mode.missing] = memoryview(full)[mode.missing :]
     return True
 
 

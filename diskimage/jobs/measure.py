@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Unpack
 
@@ -13,10 +13,11 @@ from diskimage.image import Image
 from diskimage.jobs.convert import demand_options, plan_of
 from diskimage.jobs.opening import Opening, opened
 from diskimage.layers.blank import Blank
-from diskimage.layers.plain import Plain
+from diskimage.layers.records import Placed
 from diskimage.limits import LIMITS
 from diskimage.model import Device, Format, Plan
 from diskimage.registry import named
+from diskimage.runs import whole
 from diskimage.sources.anything import What
 
 
@@ -54,52 +55,24 @@ def measure(
     if isinstance(what, int):
         if not 0 <= what <= LIMITS.guest_size:
             raise UsageError(f"a size of {what} bytes", remedy="a size from 0 to 8 EiB")
-        full = _full(what, rules, options)
-        return Measured(what, to, _total(_device_plan(Blank(what), rules, options)), full)
+        required = _total(_device_plan(Blank(what), rules, options))
+        return Measured(what, to, required, _full(what, rules, options))
     with opened(what, **how) as image:
         required = _total(plan_of(image, rules, "image", options))
-        full = required
-        if image.disc is None:
-            full = _full(image.size, rules, options)
-        return Measured(image.size, to, required, full)
+        most = required if image.disc is not None else _full(image.size, rules, options)
+        return Measured(image.size, to, required, most)
 
 
 def _full(size: int, rules: Format, options: Mapping[str, object]) -> int:
     """The bytes for any content of `size`: told by the format, else by its plan's every step."""
     if rules.full is not None:
         return rules.full(size, **options)
-    return _total(_device_plan(Full(size), rules, options))
+    return _total(_device_plan(full(size), rules, options))
 
 
-class _Claim:
-    """A source of which only the size is asked."""
-
-    name = "<content>"
-    fd: int | None = None
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-
-    def read_into(self, at: int, buffer: memoryview) -> int:
-        """Zeros: a writer that looks at content sees nothing in it."""
-        count = max(0, min(len(buffer), self.size - at))
-        buffer[:count] = bytes(count)
-        return count
-
-    def spans(self, at: int, stop: int) -> Iterator[tuple[int, int, bool]]:
-        """All of it is stored."""
-        if at < stop:
-            yield at, stop, True
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class Full(Plain):
-    """A device of `size` bytes that all take space."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(_Claim(size))
+def full(size: int) -> Device:
+    """A device of `size` bytes that all take space, and read as zeros where a writer looks."""
+    return Placed(whole(size, device_source(Blank(size))), 512)
 
 
 def _device_plan(device: Device, rules: Format, options: Mapping[str, object]) -> Plan:

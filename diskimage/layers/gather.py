@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from diskimage.limits import RUNS_ROWS
 from diskimage.model import HOLE, Kind, Runs
-from diskimage.runs import advance
+from diskimage.runs import following
 
 ENOUGH = RUNS_ROWS // 4
 """A block of so many rows is passed on as it is."""
@@ -117,14 +117,12 @@ class _Block:
             return False
         if kind not in (Kind.DATA, Kind.CODED):
             return True
-        skip = self._skip or bytes(row + 1)
-        length = self._length[row - 1]
-        if kind == Kind.CODED:
-            same = self._at[row] == self._at[row - 1] and self._stored[row] == self._stored[row - 1]
-            return same and skip[row] == skip[row - 1] + length
+        skip, stored = self._skip or bytes(row + 1), self._stored or bytes(row + 1)
         records = self._shape.records if self._shape else None
-        expected = advance(self._at[row - 1], skip[row - 1], length, records)
-        return expected == (self._at[row], skip[row])
+        expected = following(
+            kind, self._at[row - 1], stored[row - 1], skip[row - 1], self._length[row - 1], records
+        )
+        return expected == (self._at[row], stored[row], skip[row])
 
     def runs(self) -> Runs:
         made = Runs(

@@ -33,6 +33,13 @@ HEADED = [rules for rules in CREATED if rules.name not in ("raw", "iso", "cue")]
 CREATING = pytest.mark.parametrize("rules", CREATED, ids=[rules.name for rules in CREATED])
 
 
+@pytest.mark.parametrize("entry", registry.ENTRIES, ids=NAMES)
+def test_the_list_of_formats_says_what_the_format_says(entry: registry.Entry) -> None:
+    """The list repeats it, so that a format is imported only when it is asked."""
+    rules = registry.load(entry)
+    assert (rules.name, rules.suffixes) == (entry.name, entry.suffixes)
+
+
 @EACH
 def test_content_is_told_to_be_this_format_and_no_other(
     name: str, sample: Sample, tmp_path: Path

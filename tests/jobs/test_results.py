@@ -16,7 +16,7 @@ import diskimage
 from diskimage.engine.estimate import estimate
 from diskimage.errors import LimitError, UsageError
 from diskimage.jobs.hash import manifest
-from diskimage.jobs.measure import Full, _device_plan, measure
+from diskimage.jobs.measure import _device_plan, full, measure
 from diskimage.registry import named
 from diskimage.words import parse_size
 from tests.makers.raw import make
@@ -91,12 +91,12 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("format", ["raw", "vdi", "qcow2"])
 def test_measure_of_a_full_disk_is_what_a_full_disk_takes(tmp_path: Path, format: str) -> None:
-    full = tmp_path / "full.raw"
-    full.write_bytes(b"\xff" * (3 * MIB + 512))
-    made = diskimage.convert(full, tmp_path / "made", to=format)
+    path = tmp_path / "full.raw"
+    path.write_bytes(b"\xff" * (3 * MIB + 512))
+    made = diskimage.convert(path, tmp_path / "made", to=format)
     taken = (tmp_path / "made").stat().st_size
     assert made.written > 0
-    assert measure(full, format).required == taken
+    assert measure(path, format).required == taken
     assert measure(3 * MIB + 512, format).fully_allocated == taken
 
 
@@ -116,7 +116,7 @@ def test_measure_agrees_with_qemu_img(raw: Path, peer: Callable[[str], str]) -> 
 
 
 def test_a_full_device_ends_where_its_size_does() -> None:
-    device = Full(MIB + 5)
+    device = full(MIB + 5)
     assert sum(runs.length[0] for runs in device.runs(100)) == MIB - 95
 
 
@@ -137,7 +137,7 @@ def test_the_full_size_told_is_the_size_planned(size: int, cluster: str) -> None
     rules, options = named("qcow2"), {"cluster_size": cluster}
     assert rules.full is not None
     assert rules.full(size, **options) == sum(
-        estimate(_device_plan(Full(size), rules, options)).values()
+        estimate(_device_plan(full(size), rules, options)).values()
     )
 
 
