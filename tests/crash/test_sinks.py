@@ -16,6 +16,7 @@ from diskimage.engine.run import run
 from diskimage.errors import DiskImageError, ExistsError, IoError, NoSpaceError
 from diskimage.model import Extent, Kind, Plan
 from diskimage.sinks.file import FileSink, FileTarget
+from diskimage.sinks.memory import MemorySink
 from diskimage.sources.memory import MemorySource
 from tests.makers.naive import Rows
 
@@ -125,3 +126,15 @@ def test_a_failed_sync_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(IoError):
         sink.commit()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("named", [None, "elsewhere"])
+def test_an_error_of_publishing_is_the_librarys_and_names_a_file(named: str | None) -> None:
+    class Refusing(MemorySink):
+        def commit(self) -> None:
+            raise OSError(errno.ENOSPC, "full", named)
+
+    sink = Refusing()
+    with pytest.raises(NoSpaceError) as caught:
+        run(plan("raw"), sink, Work(threads=1))
+    assert caught.value.file == (named or sink.target().name)
