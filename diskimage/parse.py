@@ -16,6 +16,18 @@ def read(source: Source, at: int, length: int, what: str) -> bytearray:
 
     The range is checked against the source before anything is allocated.
     """
+    demand(source, at, length, what)
+    buffer = bytearray(length)
+    got = source.read_into(at, memoryview(buffer))
+    if got != length:
+        raise TruncatedError(
+            f"{what}: {got} of {length} bytes could be read", file=source.name, at=at + got
+        )
+    return buffer
+
+
+def demand(source: Source, at: int, length: int, what: str) -> None:
+    """`source` has to have `length` bytes at `at`: CorruptError, TruncatedError name `what`."""
     if at < 0 or length < 0:
         raise CorruptError(f"{what} at a negative offset or length", file=source.name, at=at)
     if length > source.size or at > source.size - length:
@@ -25,13 +37,6 @@ def read(source: Source, at: int, length: int, what: str) -> bytearray:
             at=min(at, source.size),
             remedy="the file is cut short: copy or download it again",
         )
-    buffer = bytearray(length)
-    got = source.read_into(at, memoryview(buffer))
-    if got != length:
-        raise TruncatedError(
-            f"{what}: {got} of {length} bytes could be read", file=source.name, at=at + got
-        )
-    return buffer
 
 
 def struct(layout: Construct[Any, Any], source: Source, at: int, what: str) -> Any:

@@ -1,4 +1,4 @@
-"""How names and sizes of others are shown: never a raw control character on a terminal."""
+"""How names and sizes are shown and told: never a raw control character on a terminal."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ def size_text(size: int) -> str:
         if value < 1024 or unit == "EiB":
             break
     return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
+
+
+def rounded(size: int, unit: int) -> int:
+    """`size` raised to a multiple of `unit`."""
+    return -(-size // unit) * unit
 
 
 def parse_size(text: str) -> int:

@@ -38,7 +38,7 @@ BY_PITCH = {
     (RAW + 96, 1): MODE1_2448, (RAW + 96, 2): MODE2_2448,
 }  # fmt: skip
 _FORM2 = 0x20  # of the submode byte
-_VOLUME = (b"CD001", b"BEA01", b"NSR02", b"NSR03")  # ECMA-119 and ECMA-167 at byte 1 of a sector
+VOLUME = (b"CD001", b"BEA01", b"NSR02", b"NSR03")  # ECMA-119 and ECMA-167 at byte 1 of a sector
 
 
 def shown(source: Source, at: int, stop: int, *, first: int = 0) -> Mode | None:
@@ -119,7 +119,7 @@ def _is_form(frame: bytes) -> bool:
 def _is_volume(source: Source, at: int, stop: int) -> bool:
     if at < 0 or at + USER > stop:
         return False
-    return _read(source, at, 6)[1:6] in _VOLUME
+    return _read(source, at, 6)[1:6] in VOLUME
 
 
 def _read(source: Source, at: int, length: int) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from diskimage.disc.modes import cooks
 from diskimage.errors import UsageError
 from diskimage.model import Device, Disc, Loss
+from diskimage.words import rounded
 
 
 def user_bytes(what: Device | Disc) -> Device:
@@ -18,15 +19,17 @@ def user_bytes(what: Device | Disc) -> Device:
     return what.data
 
 
-def losses(what: Device | Disc) -> list[Loss]:
-    """What of a disc is not in those bytes, as its metadata tells; nothing of a device.
+def losses(what: Device | Disc, sector: int = 1, why: str = "") -> list[Loss]:
+    """What of `what` is not in those bytes of whole sectors (`why`), as its metadata tells.
 
     Raises UsageError for a disc without data.
     """
-    if not isinstance(what, Disc):
-        return []
-    user_bytes(what)
-    return [*_content_losses(what), *_description_losses(what)]
+    size = user_bytes(what).size
+    lost = [*_content_losses(what), *_description_losses(what)] if isinstance(what, Disc) else []
+    if size % sector:
+        text = f"{size} bytes become {rounded(size, sector)}: {why}"
+        lost.append(Loss("size", text, content=False))
+    return lost
 
 
 def _content_losses(disc: Disc) -> Iterator[Loss]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from construct import Bytes, Int8ul, Int16ul, Int32ul, Padding, Struct
 
-from diskimage.disc.content import SAMPLES, has_edc, shown
+from diskimage.disc.content import SAMPLES, VOLUME, has_edc, shown
 from diskimage.disc.modes import MODE2_2332, MODE2_2336, SYNC, USER, cooks
 from diskimage.disc.reduce import losses as reduced, user_bytes
 from diskimage.disc.tracks import Lay, assemble
@@ -104,7 +104,7 @@ def _standard(head: bytes, at: int) -> str:
 
 
 def _volume_at(head: bytes, at: int) -> bool:
-    return head[at + 1 : at + 6] in (b"CD001", b"BEA01", b"NSR02", b"NSR03")
+    return head[at + 1 : at + 6] in VOLUME
 
 
 def open_iso(source: Source, gate: Gate) -> Device | Disc:

@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 from construct import Bytes, Const, Int32ul, Int64ul, Padded, Struct
 
 from diskimage.disc.reduce import losses as reduced, user_bytes
-from diskimage.errors import CorruptError, LimitError, TruncatedError, UnsupportedError, UsageError
+from diskimage.errors import CorruptError, LimitError, UnsupportedError, UsageError
 from diskimage.layers.overlay import Overlay
 from diskimage.layers.parts import CONTENT, filled
 from diskimage.layers.table import Flat, Match, Pages, Rule, TableDevice, words, written
@@ -43,8 +43,8 @@ from diskimage.model import (
     Source,
     Step,
 )
-from diskimage.parse import read, struct
-from diskimage.words import size_text
+from diskimage.parse import demand, read, struct
+from diskimage.words import rounded, size_text
 
 SIGNATURE = b"\x7f\x10\xda\xbe"
 SIGNATURE_AT = 0x40
@@ -155,14 +155,8 @@ def _judge(header: Header, source: Source, limits: Limits) -> None:
             f"for a disk of {header.size} bytes, which needs {header.used}",
             file=name,
         )
+    demand(source, header.map_at, 4 * header.blocks, "the block map")
     end = header.map_at + 4 * header.blocks
-    if end > source.size:
-        raise TruncatedError(
-            f"the block map needs bytes {header.map_at} to {end}, the file has {source.size}",
-            file=name,
-            at=source.size,
-            remedy="the file is cut short: copy or download it again",
-        )
     if header.blocks and header.data_at < end:
         raise CorruptError(f"data from {header.data_at} overlap the map to {end}", file=name)
 
@@ -287,20 +281,13 @@ GROUP = 1 << 16
 
 def losses(what: Device | Disc, **_: object) -> list[Loss]:
     """Sizes are whole sectors."""
-    size = user_bytes(what).size
-    lost = reduced(what)
-    text = f"{size} bytes become {_whole(size, SECTOR)}: a VDI has whole sectors"
-    return [*lost, Loss("size", text, content=False)] if size % SECTOR else lost
-
-
-def _whole(size: int, unit: int) -> int:
-    return -(-size // unit) * unit
+    return reduced(what, SECTOR, "a VDI has whole sectors")
 
 
 def _layout(size: int, type: int) -> Header:
     """The header of a new image, with no block stored."""
     blocks = -(-size // BLOCK)
-    data_at = _whole(BLOCK + 4 * blocks, BLOCK)
+    data_at = rounded(BLOCK + 4 * blocks, BLOCK)
     if data_at > FREE:
         raise UsageError(f"{size_text(size)} is more than a VDI's map can be", remedy="use qcow2")
     return Header(
@@ -315,7 +302,7 @@ def create(what: Device | Disc, stem: str, *, type: str = "dynamic") -> Plan:  #
     if type not in ("dynamic", "fixed"):
         raise UsageError(f"type {type!r}", remedy="type is dynamic or fixed")
     kind = FIXED if type == "fixed" else DYNAMIC
-    header = _layout(_whole(device.size, SECTOR), kind)
+    header = _layout(rounded(device.size, SECTOR), kind)
     allocated = yield from (_fixed if kind == FIXED else _dynamic)(device, header)
     yield Barrier()
     yield Put(0, header_bytes(header, allocated))

@@ -38,7 +38,7 @@ from diskimage.model import (
     Put,
     Step,
 )
-from diskimage.words import size_text
+from diskimage.words import rounded, size_text
 
 SECTOR = 512
 GROUP = 64 << 20
@@ -96,11 +96,7 @@ class Shape:
     @property
     def data_at(self) -> int:
         """Where the header and the L1 table end."""
-        return self.cluster + _whole(8 * self.l1_entries, self.cluster)
-
-
-def _whole(size: int, unit: int) -> int:
-    return -(-size // unit) * unit
+        return self.cluster + rounded(8 * self.l1_entries, self.cluster)
 
 
 def full(size: int, **options: Any) -> int:
@@ -153,7 +149,7 @@ def shape(
             "a backing file without its format", remedy="say backing_format: it is never guessed"
         )
     made = Shape(
-        number, cluster.bit_length() - 1, _whole(size, SECTOR), width.bit_length() - 1,
+        number, cluster.bit_length() - 1, rounded(size, SECTOR), width.bit_length() - 1,
         _codec(compression, level), compression == "zstd", backing, backing_format,
     )  # fmt: skip
     if made.l1_entries * 8 > LIMITS.l1_table:
@@ -187,10 +183,7 @@ def _codec(compression: str, level: int | str | None) -> Codec | None:
 
 def losses(what: Device | Disc, **_: object) -> list[Loss]:
     """Sizes are whole sectors: QEMU cuts others off when it opens them."""
-    size = user_bytes(what).size
-    lost = reduced(what)
-    text = f"{size} bytes become {_whole(size, SECTOR)}: QEMU reads whole sectors"
-    return [*lost, Loss("size", text, content=False)] if size % SECTOR else lost
+    return reduced(what, SECTOR, "QEMU reads whole sectors")
 
 
 def create(what: Device | Disc, stem: str, **options: Any) -> Plan:  # noqa: ARG001 - one file
@@ -230,7 +223,7 @@ def _group(
         device.runs(start, stop), chunk=made.cluster, codecs=codecs, to=end, align=made.cluster
     )
     counts.add_packed(packed)
-    end = _whole(packed.end, made.cluster)
+    end = rounded(packed.end, made.cluster)
     entries, end = yield from _entries(made, packed, start, end)
     counts.add(end)
     stored = bytearray()
@@ -323,4 +316,4 @@ def _v3(made: Shape) -> Mapping[str, int]:
 
 def _extension(kind: int, data: bytes) -> bytes:
     head: bytes = layout.EXTENSION.build({"type": kind, "length": len(data)})
-    return head + data.ljust(_whole(len(data), 8), b"\0")
+    return head + data.ljust(rounded(len(data), 8), b"\0")

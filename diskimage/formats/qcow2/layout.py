@@ -12,17 +12,16 @@ from typing import NamedTuple
 
 from construct import Bytes, Const, Int8ub, Int16ub, Int32ub, Int64ub, Struct
 
-from diskimage.errors import CorruptError, LimitError, TruncatedError, UnsupportedError
+from diskimage.errors import CorruptError, LimitError, UnsupportedError
 from diskimage.limits import Limits
 from diskimage.model import Source
-from diskimage.parse import fields, read, struct
+from diskimage.parse import demand, fields, read, struct
 
 MAGIC = b"QFI\xfb"
 DIRTY, CORRUPT, DATA_FILE, COMPRESSION, EXTENDED_L2 = 1, 2, 4, 8, 16  # incompatible features
 INCOMPATIBLE = ("dirty", "corrupt", "external data file", "compression type", "extended L2 entries")
 COMPATIBLE = ("lazy refcounts",)
 AUTOCLEAR = ("bitmaps", "raw external data")
-LAZY_REFCOUNTS = 1  # compatible features
 BITMAPS, RAW_DATA_FILE = 1, 2  # autoclear features
 COMPRESSIONS = ("zlib", "zstd")
 ENCRYPTIONS = {1: "AES (the old method)", 2: "LUKS"}
@@ -254,14 +253,7 @@ def _bounds(header: Header, source: Source, limits: Limits) -> None:
         raise CorruptError(text, file=name, at=36)
     if header.l1_at % header.cluster:
         raise CorruptError(f"the L1 table at {header.l1_at} is not aligned", file=name, at=40)
-    end = header.l1_at + header.tables * 8
-    if end > source.size:
-        raise TruncatedError(
-            f"the L1 table needs bytes {header.l1_at} to {end}, the file has {source.size}",
-            file=name,
-            at=source.size,
-            remedy="the file is cut short: copy or download it again",
-        )
+    demand(source, header.l1_at, header.tables * 8, "the L1 table")
     if header.l1_at == 0 and header.tables:
         raise CorruptError("the L1 table is the header", file=name, at=40)
 
