@@ -1,8 +1,6 @@
-"""Codecs by name: pure encode and decode of one chunk, safe in many threads at once."""
+"""Codecs: pure encode and decode of one chunk, safe in many threads at once."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from diskimage.codecs.deflate import Deflate
 from diskimage.codecs.zstd import Zstd
@@ -18,7 +16,3 @@ def deflate(window_bits: int = 15, level: int | None = None) -> Codec:
 def zstd(level: int = 3, window_log: int = LIMITS.window_log) -> Codec:
     """Zstandard (RFC 8878) that decodes frames of a window up to 2^window_log."""
     return Zstd(level, window_log)
-
-
-CODECS: dict[str, Callable[[], Codec]] = {"deflate": deflate, "zstd": zstd}
-"""Makers of codecs with their defaults."""

@@ -27,6 +27,6 @@ def framed(source: Source, frames: str = "mode1") -> Disc:
             remedy="a disc holds whole sectors; pad the image first",
         )
     made: Source = source if mode.size == USER else Uncook(source, 2 if frames == "mode2" else 1)
-    piece = Piece(0, source.size // USER, made, 0, mode, mode.size)
+    piece = Piece(0, source.size // USER, made, 0, mode)
     lay = Lay(1, 1, mode, (piece,), ((1, 0),))
     return assemble([lay], file=source.name, info={"variant": mode.name})

@@ -12,7 +12,6 @@ from diskimage.model import Mode
 RAW = 2352  # a whole frame: sync 12, header 4, 2336 of the mode's own
 USER = 2048  # what a file system sees of a frame
 SYNC = b"\0" + b"\xff" * 10 + b"\0"
-RATE = 75  # frames a second
 
 AUDIO = Mode("AUDIO", RAW, 0, RAW, audio=True)
 CDG = Mode("CDG", RAW + 96, 0, RAW, audio=True, subchannel=96)

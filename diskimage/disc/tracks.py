@@ -123,7 +123,7 @@ def _between(pieces: Iterable[Piece], start: int, stop: int) -> Iterator[Piece]:
         ends = last == piece.lba + piece.frames
         yield Piece(
             first, last - first, piece.source, piece.at + (first - piece.lba) * piece.mode.size,
-            piece.mode, piece.pitch, piece.tail if ends else 0,
+            piece.mode, piece.tail if ends else 0,
         )  # fmt: skip
 
 

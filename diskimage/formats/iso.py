@@ -151,7 +151,7 @@ def _disc(source: Source, mode: Mode, gate: Gate) -> Disc:
         )
     if not has_edc(source, 0, source.size, mode):
         gate.warn("checksum", f"none of {min(count, SAMPLES)} sampled frames carries an EDC")
-    piece = Piece(0, count, source, 0, mode, mode.size)
+    piece = Piece(0, count, source, 0, mode)
     lay = Lay(1, 1, mode, (piece,), ((1, 0),))
     return assemble([lay], file=source.name, info={"variant": mode.name})
 

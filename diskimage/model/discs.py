@@ -17,7 +17,6 @@ class Piece:
     source: Source | None
     at: int
     mode: Mode
-    pitch: int = 0
     tail: int = 0  # bytes that the last frame lacks in the source and that are zeros (WAVE padding)
 
 

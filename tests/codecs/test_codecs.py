@@ -7,6 +7,7 @@ import sys
 import threading
 import tracemalloc
 import zlib
+from collections.abc import Callable
 
 import pytest
 import zstandard
@@ -164,9 +165,9 @@ def test_a_zstd_bomb_is_cut_at_one_chunk() -> None:
     assert codecs.zstd().decode(memoryview(bomb), 65536) == bytes(65536)
 
 
-@pytest.mark.parametrize("name", codecs.CODECS)
-def test_threads_share_a_codec(name: str) -> None:
-    codec = codecs.CODECS[name]()
+@pytest.mark.parametrize("make", [codecs.deflate, codecs.zstd])
+def test_threads_share_a_codec(make: Callable[[], Codec]) -> None:
+    codec = make()
     plains = [text(20000, seed) for seed in range(8)]
     wrong: list[int] = []
 

@@ -190,7 +190,7 @@ def test_any_part_of_placed_extents(data: st.DataObject) -> None:
 
 def lay(number: int, lba: int, count: int, source: MemorySource) -> Lay:
     mode = MODES["AUDIO"]
-    piece = Piece(lba, count, source, 0, mode, mode.size)
+    piece = Piece(lba, count, source, 0, mode)
     return Lay(number, 1, mode, (piece,), ((1, lba),))
 
 

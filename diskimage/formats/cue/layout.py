@@ -218,7 +218,7 @@ def between_sessions(leadout: int, session: int, pregap: int) -> int:
 def _lay(entry: Entry, mode: Mode, parts: Sequence[Segment], lba: int) -> Lay:
     pieces, indexes = [], []
     if entry.pregap:
-        pieces.append(Piece(lba, entry.pregap, None, 0, mode, mode.size))
+        pieces.append(Piece(lba, entry.pregap, None, 0, mode))
         lba += entry.pregap
     for part in parts:
         if part.index is not None:
@@ -228,10 +228,10 @@ def _lay(entry: Entry, mode: Mode, parts: Sequence[Segment], lba: int) -> Lay:
         source = part.file.swapped if mode.audio else part.file.source
         short = part.at + part.frames * mode.size - part.file.stop
         tail = short if part.file.padded and 0 < short < mode.size else 0
-        pieces.append(Piece(lba, part.frames, source, part.at, mode, mode.size, tail))
+        pieces.append(Piece(lba, part.frames, source, part.at, mode, tail))
         lba += part.frames
     if entry.postgap:
-        pieces.append(Piece(lba, entry.postgap, None, 0, mode, mode.size))
+        pieces.append(Piece(lba, entry.postgap, None, 0, mode))
     return Lay(
         entry.number, entry.session, mode, tuple(pieces), tuple(indexes), entry.postgap,
         entry.flags, entry.isrc, entry.text,

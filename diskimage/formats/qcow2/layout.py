@@ -233,7 +233,7 @@ def _features(header: Header, source: Source) -> None:
             f"encrypted by {method}",
             file=source.name,
             at=32,
-            remedy="decrypt it first, with qemu-img convert and its secret objects",
+            remedy="no format takes a password yet: decrypt it first, with qemu-img convert",
         )
     if header.extended and header.cluster_bits < 14:
         text = f"extended L2 entries in clusters of {header.cluster} bytes"
