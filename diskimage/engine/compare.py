@@ -91,6 +91,8 @@ def _pairs(a: Device, b: Device, size: int) -> Iterator[tuple[Window, Window]]:
 def _differ(one: Window, two: Window, work: Work) -> tuple[int, int, list[tuple[int, int]]]:
     """Where the windows end, the bytes read of them, and where they differ."""
     stop = _stored_stop(one, two)
+    if stop == one.start:  # zeros of two sorts, in rows too short to be skipped
+        return one.stop, 0, []
     first, second = (load(Window(w.start, stop, _cut(w, stop)), work) for w in (one, two))
     marks = scan.differing_blocks(first, second, GRAIN)
     work.buffers.give(first)
@@ -106,9 +108,9 @@ def _differ(one: Window, two: Window, work: Work) -> tuple[int, int, list[tuple[
 
 
 def _stored_stop(one: Window, two: Window) -> int:
-    """Where the zeros begin that end both windows."""
+    """Where the zeros begin that end both windows; their start, where they hold nothing else."""
     ends = [stop for w in (one, two) for _, stop, blank in stretches(w.parts) if not blank]
-    return max(ends)
+    return max(ends, default=one.start)
 
 
 def _cut(window: Window, stop: int) -> tuple[Runs, ...]:

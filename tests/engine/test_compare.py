@@ -12,6 +12,7 @@ from diskimage.engine.copy import Work
 from diskimage.model import Extent, Kind, Runs
 from diskimage.runs import pack
 from diskimage.sources.memory import MemorySource
+from tests.makers import naive
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -67,3 +68,8 @@ def test_memory_does_not_grow_with_the_number_of_extents() -> None:
         assert tracemalloc.get_traced_memory()[1] < 16 * MIB
     finally:
         tracemalloc.stop()
+
+
+def test_short_zeros_of_two_sorts_are_equal() -> None:
+    rows = [Extent(at, 100, Kind.ZERO, hole=at % 200 == 0) for at in range(0, 5000, 100)]
+    assert not differing(naive.Rows(rows), naive.Rows(rows), Work(threads=1))
