@@ -73,6 +73,7 @@ class Image:
         self._lock = Lock()
         self._poisoned = False
         self.limits = gate.limits
+        self.policy = policy
         self._reader = Reader(policy, ChunkCache())
         if isinstance(opened, Disc):
             if opened.data is None:
@@ -133,8 +134,8 @@ class Image:
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """What was odd and survived."""
-        return tuple(self._ledger.warnings)
+        """What was odd and survived, and the frames that were mended."""
+        return (*self._ledger.warnings, *self.policy.told(self.limits.problems))
 
     @property
     def references(self) -> tuple[Reference, ...]:
@@ -326,14 +327,16 @@ def open(
     references: Policy = "parts",
     limits: Limits = LIMITS,
     password: str | None = None,
-    policy: FramePolicy | None = None,
+    check: bool = True,
+    repair: bool = False,
 ) -> Image:
     """Open `what` as a block device, read-only unless `mode` is "r+" (raw files and devices).
 
     `what`: a path, bytes, a binary file object, a Source, a block device, or a URL of fsspec.
     `format` names the format and ends all guessing. `references`: "none", "parts" (files that make
     up the image, beside it), "siblings" (parents beside it too), "list" (this layer alone), a
-    directory, a mapping {name: path or source}, or a callable. Raises DiskImageError.
+    directory, a mapping {name: path or source}, or a callable. `check` holds every disc frame that
+    is read against its EDC, `repair` mends wrong ones by ECC. Raises DiskImageError.
     """
     if mode not in ("r", "r+"):
         raise UsageError(f"no mode {mode!r}", remedy="r reads, r+ writes in place")
@@ -342,6 +345,7 @@ def open(
         source = ledger.source(what, writable=mode == "r+")
         ledger.sources.append(source)
         gate = _gate(source, checked_policy(references), limits, password, ledger)
+        policy = FramePolicy(check=check, repair=repair)
         return _opened(source, format, gate, policy, writable=mode == "r+")
     except (MemoryError, RecursionError) as error:
         ledger.close()
@@ -365,7 +369,7 @@ def _opened(
     source: Source,
     format: str | None,
     gate: FileGate,
-    policy: FramePolicy | None,
+    policy: FramePolicy,
     *,
     writable: bool,
 ) -> Image:
@@ -379,7 +383,7 @@ def _opened(
     if writable and len([s for s in gate.ledger.sources if s.fd is not None]) > 1:
         raise UnsupportedError("a set of parts is not written in place", file=source.name)
     sink = InPlaceSink(source.fd, source.name) if writable and source.fd is not None else None
-    return Image(source, rules, opened, gate, policy or FramePolicy(), sink)
+    return Image(source, rules, opened, gate, policy, sink)
 
 
 def chosen(source: Source, format: str | None) -> tuple[Format, str | None]:

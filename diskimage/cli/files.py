@@ -13,7 +13,7 @@ import click
 
 from diskimage.cli import show
 from diskimage.cli.bar import progress as shown
-from diskimage.cli.options import JSON, OVERWRITE, PROGRESS, opening, opens
+from diskimage.cli.options import JSON, OVERWRITE, PROGRESS, opening, reads
 from diskimage.words import escape
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def address(text: str) -> tuple[str, str]:
 @click.argument("address_", metavar="IMAGE[:/PATH]")
 @click.option("-l", "--long", is_flag=True, help="With kind, mode, size and time.")
 @TREE
-@opens
+@reads
 @JSON
 def ls(address_: str, long: bool, tree: str | None, as_json: bool, **how: Any) -> None:
     """List a directory in IMAGE."""
@@ -72,7 +72,7 @@ def _long(entry: Entry) -> tuple[object, ...]:
 @click.command()
 @click.argument("address_", metavar="IMAGE[:/PATH]")
 @TREE
-@opens
+@reads
 @JSON
 def tree(address_: str, tree: str | None, as_json: bool, **how: Any) -> None:
     """List everything below a directory in IMAGE."""
@@ -93,7 +93,7 @@ def tree(address_: str, tree: str | None, as_json: bool, **how: Any) -> None:
 @click.command()
 @click.argument("address_", metavar="IMAGE:/PATH")
 @TREE
-@opens
+@reads
 @PROGRESS
 def cat(address_: str, tree: str | None, progress: str, **how: Any) -> None:
     """Write a file of IMAGE to the standard output."""
@@ -113,7 +113,7 @@ def cat(address_: str, tree: str | None, progress: str, **how: Any) -> None:
 @click.option("--rename", is_flag=True, help="Escape names that cannot be made safely.")
 @TREE
 @OVERWRITE
-@opens
+@reads
 @PROGRESS
 @JSON
 def extract(

@@ -21,6 +21,7 @@ from diskimage.cli.options import (
     names,
     opening,
     opens,
+    reads,
     settings,
 )
 from diskimage.words import escape
@@ -36,20 +37,18 @@ if TYPE_CHECKING:
 @SETTING
 @click.option("--lossy", multiple=True, metavar="NAME,...", help="What may be left out, by name.")
 @click.option("--extract", multiple=True, metavar="audio=wav", help="Write audio tracks beside it.")
-@click.option("--no-check", is_flag=True, help="Do not hold disc frames to their EDC.")
-@click.option("--repair", is_flag=True, help="Mend disc frames by their ECC, and say which.")
 @click.option("--dry-run", is_flag=True, help="Print losses and sizes; write nothing.")
 @SPARSE
 @OVERWRITE
 @NO_FSYNC
-@opens
+@reads
 @THREADS
 @PROGRESS
 @JSON
 def convert(
     source: str, target: str, to: str | None, settings_: tuple[str, ...], lossy: tuple[str, ...],
-    extract: tuple[str, ...], no_check: bool, repair: bool, dry_run: bool, sparse: bool,
-    overwrite: bool, no_fsync: bool, threads: int | None, progress: str, as_json: bool, **how: Any,
+    extract: tuple[str, ...], dry_run: bool, sparse: bool, overwrite: bool, no_fsync: bool,
+    threads: int | None, progress: str, as_json: bool, **how: Any,
 ) -> None:  # fmt: skip
     """Write SOURCE as TARGET in another format, whole or not at all.
 
@@ -61,8 +60,8 @@ def convert(
     with shown(progress) as report:
         done = job(
             source, target, to=to, lossy=names(lossy),
-            extract={k: str(v) for k, v in settings(extract).items()}, check=not no_check,
-            repair=repair, dry_run=dry_run, sparse=sparse, overwrite=overwrite,
+            extract={k: str(v) for k, v in settings(extract).items()},
+            dry_run=dry_run, sparse=sparse, overwrite=overwrite,
             durable=not no_fsync, threads=threads, progress=report, options=settings(settings_),
             **opening(how),
         )  # fmt: skip

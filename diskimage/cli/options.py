@@ -61,6 +61,17 @@ _PASSWORD = click.option(
 )  # fmt: skip
 
 
+_NO_CHECK = click.option("--no-check", is_flag=True, help="Do not hold disc frames to their EDC.")
+_REPAIR = click.option(
+    "--repair", is_flag=True, help="Mend disc frames by their ECC, and say which."
+)
+
+
+def reads(command: Command) -> Command:
+    """The options of every verb that reads what an image holds."""
+    return opens(_NO_CHECK(_REPAIR(command)))
+
+
 def opens(command: Command) -> Command:
     """The options of every verb that opens an image."""
     for option in (_PASSWORD, _REFERENCES, _FORMAT):
@@ -69,8 +80,10 @@ def opens(command: Command) -> Command:
 
 
 def opening(values: dict[str, Any]) -> Opening:
-    """The keywords of `open` from the options of `opens`."""
+    """The keywords of `open` from the options of `opens` or `reads`."""
     how: Opening = {"format": values["format"], "password": _password(values["password_file"])}
+    if "no_check" in values:
+        how["check"], how["repair"] = not values["no_check"], values["repair"]
     if values["references"] is not None:
         how["references"] = values["references"]
     return how

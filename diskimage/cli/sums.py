@@ -8,7 +8,7 @@ import click
 
 from diskimage.cli import show
 from diskimage.cli.bar import progress as shown
-from diskimage.cli.options import JSON, PROGRESS, SIZE, THREADS, names, opening, opens
+from diskimage.cli.options import JSON, PROGRESS, SIZE, THREADS, names, opening, reads
 from diskimage.words import escape
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ SHOWN = 20  # ranges that a terminal gets
 @click.option("--track", type=int, help="The frames of one track, as stored.")
 @click.option("--all-tracks", is_flag=True, help="The frames of each track, as stored.")
 @click.option("--block-size", type=SIZE, help="A digest for each block of so many bytes.")
-@opens
+@reads
 @THREADS
 @PROGRESS
 @JSON
@@ -86,7 +86,7 @@ def _print_manifest(found: Manifest, as_json: bool) -> None:
 @click.argument("b")
 @click.option("--format-b", metavar="NAME", help="The format of B; --format is that of A.")
 @click.option("--strict", is_flag=True, help="Two sizes differ, even by zeros.")
-@opens
+@reads
 @THREADS
 @PROGRESS
 @JSON

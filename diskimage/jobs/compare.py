@@ -60,7 +60,7 @@ def compare(
         with opened(b, **how) as two:
             demand_one_data_track(one)
             demand_one_data_track(two)
-            made = work(progress, cancel, threads)
+            made = work(progress, cancel, threads, one.policy)
             found, said = _compared(one.device, two.device, strict, made)
             return Compared(
                 not found, found, (one.size, two.size), (*one.warnings, *two.warnings, *said)

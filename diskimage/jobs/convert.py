@@ -127,7 +127,7 @@ def convert(
             made.watch.begin("convert", image.size)
             run(settled(plan, image), sink, made)
             files, written = getattr(sink, "names", [path]), made.watch.progress.written
-        warnings = (*image.warnings, *_lost(dropped), *_bounded(policy.findings, limits))
+        warnings = (*image.warnings, *_lost(dropped), *policy.told(limits.problems))
         return Converted(
             image.name, image.format, path, rules.name, image.size, written, tuple(files),
             tuple(dropped), warnings, time.monotonic() - began, dry_run,
@@ -197,12 +197,6 @@ def weighed(
 def _lost(dropped: list[Loss]) -> Iterator[Finding]:
     for loss in dropped:
         yield Finding("loss", f"not in the target: {loss.message} [{loss.name}]")
-
-
-def _bounded(findings: list[Finding], limits: Limits) -> Iterator[Finding]:
-    yield from findings[: limits.problems]
-    if len(findings) > limits.problems:
-        yield Finding("limit", f"and {len(findings) - limits.problems} more such frames")
 
 
 def _extracted(image: Image, extract: Mapping[str, str], path: str) -> set[str]:

@@ -84,7 +84,7 @@ def hash(
         device = found.device if track is None else _main(_track(found, track))
         if track is None:
             demand_one_data_track(found)
-        return _digested(device, names, track, found, work(progress, cancel, threads))
+        return _digested(device, names, track, found, work(progress, cancel, threads, found.policy))
 
 
 def hash_tracks(
@@ -99,7 +99,7 @@ def hash_tracks(
     """Digests of every track's frames as stored."""
     names = tuple(names)
     with opened(image, **how) as found:
-        made = work(progress, cancel, threads)
+        made = work(progress, cancel, threads, found.policy)
         return [
             _digested(_main(track), names, track.number, found, made)
             for track in _disc(found).tracks
@@ -119,7 +119,7 @@ def manifest(
     """The digest of each `block_size` guest bytes: md5, sha1 or sha256."""
     with opened(image, **how) as found:
         demand_one_data_track(found)
-        made = work(progress, cancel, threads)
+        made = work(progress, cancel, threads, found.policy)
         made.watch.begin("hash", found.size)
         packed = block_digests(found.device, algorithm, block_size, made)
         return Manifest(found.size, algorithm, block_size, packed, found.warnings)

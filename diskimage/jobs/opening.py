@@ -26,6 +26,8 @@ class Opening(TypedDict, total=False):
     references: Policy
     limits: Limits
     password: str | None
+    check: bool
+    repair: bool
 
 
 @contextmanager
@@ -42,10 +44,20 @@ def held(what: What | Image, **how: Unpack[Opening]) -> Iterator[Image]:
     if isinstance(what, Image):
         if how.get("format") not in (None, what.format):
             raise UsageError(f"{what.name} is open as {what.format}, not as {how['format']}")
+        _same_policy(what, **how)
         yield what
         return
     with open(what, **how) as image:
         yield image
+
+
+def _same_policy(image: Image, **how: Unpack[Opening]) -> None:
+    now = image.policy
+    if (how.get("check", now.check), how.get("repair", now.repair)) != (now.check, now.repair):
+        raise UsageError(
+            f"is open with check={now.check} and repair={now.repair}, which its reads keep to",
+            file=image.name,
+        )
 
 
 def work(
