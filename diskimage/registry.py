@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
+from diskimage.disc.modes import SYNC
 from diskimage.errors import AmbiguousError, UnknownFormatError, UnsupportedError, UsageError
 from diskimage.model import Bid, Format, Look, Source
 
@@ -45,8 +46,6 @@ class Known:
     suffixes: tuple[str, ...] = ()
     opens_as_raw: bool = False
 
-
-SYNC = b"\0" + b"\xff" * 10 + b"\0"
 
 ENTRIES = (
     Entry("cue", "diskimage.formats.cue", suffixes=(".cue",)),
