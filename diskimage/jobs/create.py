@@ -19,6 +19,7 @@ from diskimage.jobs.convert import stem_of, target_rules
 from diskimage.jobs.opening import work
 from diskimage.jobs.publishing import PIPE, sink_for
 from diskimage.layers.blank import Blank
+from diskimage.limits import LIMITS
 from diskimage.model import HOLE, Format, Kind, Plan
 
 
@@ -75,14 +76,19 @@ def create(
 
 def _size(size: int | None, path: str, options: Mapping[str, object]) -> int:
     if size is not None:
-        if size < 0:
-            raise UsageError(f"a size of {size} bytes")
-        return size
+        return demand_guest_size(size)
     name, format = options.get("backing"), options.get("backing_format")
     if not isinstance(name, str) or not isinstance(format, str):
         raise UsageError("an empty image needs a size", file=path, remedy="say --size 10G")
     with open(Path(path).parent / name, format=format, references="siblings") as backing:
         return backing.size
+
+
+def demand_guest_size(size: int) -> int:
+    """`size`. UsageError for one that no image of ours has: offsets are signed 64 bits."""
+    if not 0 <= size <= LIMITS.guest_size:
+        raise UsageError(f"a size of {size} bytes", remedy=f"from 0 to {LIMITS.guest_size} bytes")
+    return size
 
 
 def _plan(rules: Format, path: str, size: int, options: Mapping[str, object]) -> Plan:

@@ -11,10 +11,10 @@ from diskimage.engine.read import source as device_source
 from diskimage.errors import UsageError
 from diskimage.image import Image
 from diskimage.jobs.convert import demand_options, plan_of
+from diskimage.jobs.create import demand_guest_size
 from diskimage.jobs.opening import Opening, opened
 from diskimage.layers.blank import Blank
 from diskimage.layers.records import Placed
-from diskimage.limits import LIMITS
 from diskimage.model import Device, Format, Plan
 from diskimage.registry import named
 from diskimage.runs import whole
@@ -53,9 +53,7 @@ def measure(
     rules, options = named(to), options or {}
     demand_options(rules, options)
     if isinstance(what, int):
-        if not 0 <= what <= LIMITS.guest_size:
-            raise UsageError(f"a size of {what} bytes", remedy="a size from 0 to 8 EiB")
-        required = _total(_device_plan(Blank(what), rules, options))
+        required = _total(_device_plan(Blank(demand_guest_size(what)), rules, options))
         return Measured(what, to, required, _full(what, rules, options))
     with opened(what, **how) as image:
         required = _total(plan_of(image, rules, "image", options))

@@ -74,3 +74,14 @@ def test_a_target_that_became_shorter_is_found_by_reading_it_back(disk: Path) ->
     with pytest.raises(ChecksumError, match="512 of 516 bytes") as caught:
         read_back(str(disk), 516, whole, "sha256", work(), None)
     assert caught.value.at == 512
+
+
+@pytest.mark.parametrize("size", [-1, 1 << 63, 99999 << 50])
+def test_a_size_that_no_offset_reaches(size: int, tmp_path: Path) -> None:
+    for job in (
+        lambda: diskimage.create(tmp_path / "disk.raw", size=size),
+        lambda: diskimage.measure(size, "raw"),
+    ):
+        with pytest.raises(UsageError, match=f"a size of {size} bytes"):
+            job()
+    assert not list(tmp_path.iterdir())
