@@ -1,4 +1,4 @@
-"""Checks of a disc: each frame looked at once, progress told, a wish to stop heard."""
+"""Checks of a disc: each frame looked at once, progress told, a wish to stop heard, cuts named."""
 
 from __future__ import annotations
 
@@ -67,3 +67,16 @@ def test_a_check_stops_when_asked(sheet: Path, phase: str) -> None:
 
     with pytest.raises(CancelledError):
         diskimage.check(sheet, progress=watch, cancel=stop)
+
+
+def test_a_cut_volume_is_converted_as_far_as_it_goes_and_never_called_intact(
+    tmp_path: Path,
+) -> None:
+    whole = volume()
+    cut = tmp_path / "cut.iso"
+    cut.write_bytes(whole[: -4 * 2048])
+    done = diskimage.convert(cut, tmp_path / "cut.cue")
+    assert [warning.kind for warning in done.warnings] == ["size"]
+    assert diskimage.compare(cut, tmp_path / "cut.cue").equal
+    assert done.size == len(whole) - 4 * 2048
+    assert "truncated" in {problem.kind for problem in diskimage.check(cut).problems}
