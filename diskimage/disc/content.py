@@ -24,7 +24,6 @@ from diskimage.disc.modes import (
     RAW,
     SYNC,
     USER,
-    cooks,
     whole,
 )
 from diskimage.kernels.frames import edc
@@ -83,7 +82,8 @@ def agrees(declared: Mode, found: Mode) -> bool:
 def has_edc(source: Source, at: int, stop: int, mode: Mode) -> bool:
     """Whether the sampled frames carry their EDC; some writers leave EDC and ECC zero.
 
-    Only where user data is there and both fields are zero in every sampled frame is it absent.
+    Only where user data is there and both fields are zero in every sampled frame is it absent; a
+    frame of such a track that carries one is held to it all the same (`modes.coded`).
     """
     if mode.check == "none" or mode.size == MODE2_2332.size:
         return True
@@ -98,7 +98,7 @@ def has_edc(source: Source, at: int, stop: int, mode: Mode) -> bool:
 
 def synced(source: Source, at: int, stop: int, mode: Mode) -> bool:
     """Whether any sampled frame begins with a sync; frames stored without one are not asked."""
-    if not (whole(mode) and cooks(mode)):
+    if not whole(mode):
         return True
     return any(map(_synced, samples(source, at, stop, mode.size)))
 

@@ -52,3 +52,12 @@ def number(mode: Mode) -> Literal[1, 2]:
 def whole(mode: Mode) -> bool:
     """Whether a stored frame begins with its sync and header."""
     return mode.missing == 0 and not mode.audio
+
+
+def coded(frame: bytes | memoryview, mode: Mode) -> bool:
+    """Whether a stored frame is to be held to its EDC and ECC.
+
+    Some writers leave both zero: in a track that was written so (`Mode.edc` False) a frame without
+    any is not held to them, one that carries some is.
+    """
+    return mode.edc or any(frame[mode.user_at + USER : RAW - mode.missing])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 
 from diskimage.disc.address import disc_time, of_header
-from diskimage.disc.modes import number, whole
+from diskimage.disc.modes import coded, number, whole
 from diskimage.errors import TruncatedError
 from diskimage.kernels.frames import Wrong, check, gather
 from diskimage.model import Disc, Finding, Mode, Piece, Track
@@ -14,7 +14,7 @@ from diskimage.model import Disc, Finding, Mode, Piece, Track
 BATCH = 446  # frames of one kernel call: 1 MiB
 _MINUTE = 4500  # frames
 _ADDRESS = 12  # where a frame's header is
-_CODES = Wrong.EDC | Wrong.P | Wrong.Q
+_CODES = int(Wrong.EDC | Wrong.P | Wrong.Q)
 _SAID = (
     (Wrong.SYNC, "corrupt", "no sync pattern"),
     (Wrong.MODE, "corrupt", "the header names another mode"),
@@ -74,9 +74,9 @@ def _faults(piece: Piece, passed: Callable[[int], object]) -> Iterator[Fault]:
 
 def _batch(raw: memoryview, mode: Mode, lba: int, count: int) -> Iterator[Fault]:
     """The faults of `count` frames from `lba` on. Sound ones cost no work in Python."""
-    status, sound = bytearray(count), int(Wrong.FORM2)
+    status = bytearray(count)
     check(raw, mode.size, mode.missing, number(mode), status)
-    wanted = 0xFF & ~sound & ~(0 if mode.edc else _CODES)
+    wanted = 0xFF & ~int(Wrong.FORM2)
     addresses, expected = bytearray(3 * count), b""
     if whole(mode):
         gather(raw, mode.size, _ADDRESS, 3, addresses)
@@ -84,6 +84,8 @@ def _batch(raw: memoryview, mode: Mode, lba: int, count: int) -> Iterator[Fault]
     if not any(status.translate(_masks(wanted))) and expected in (b"", bytes(addresses)):
         return
     for i in range(count):
+        if status[i] & _CODES and not coded(raw[i * mode.size : (i + 1) * mode.size], mode):
+            status[i] &= 0xFF & ~_CODES
         for bit, kind, what in _SAID:
             if status[i] & wanted & bit:
                 yield lba + i, kind, what

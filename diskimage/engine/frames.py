@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from diskimage.disc.modes import RAW, SYNC, number
+from diskimage.disc.modes import RAW, SYNC, coded, number
 from diskimage.errors import ChecksumError, CorruptError, LossError, TruncatedError
 from diskimage.kernels import frames as kernel
 from diskimage.model import Finding, Mode, Records, Source, Target
@@ -88,13 +88,12 @@ def _gather_whole(
 def _cook(
     raw: memoryview, pitch: int, mode: Mode, out: memoryview, policy: FramePolicy
 ) -> kernel.Verdict:
-    return kernel.cook(raw, pitch, mode.missing, number(mode), out, _flags(policy, mode))
+    return kernel.cook(raw, pitch, mode.missing, number(mode), out, _flags(policy))
 
 
-def _flags(policy: FramePolicy, mode: Mode) -> int:
+def _flags(policy: FramePolicy) -> int:
     """Form is always looked at: whether a Form 2 frame may be cut is settled frame by frame."""
-    checks = kernel.Check.ALL if mode.edc else kernel.Check.ALL & ~kernel.Check.EDC
-    return int(checks if policy.check else kernel.Check.FORM)
+    return int(kernel.Check.ALL if policy.check else kernel.Check.FORM)
 
 
 def transfer(
@@ -114,7 +113,7 @@ def transfer(
         verdict = kernel.cook_file(
             source.fd, at + done * pitch - mode.user_at, pitch, mode.missing,
             number(mode), count - done, target.fd, to + done * 2048,
-            _flags(policy, mode),
+            _flags(policy),
             scratch,
         )  # fmt: skip
         done += verdict.done
@@ -141,7 +140,7 @@ def _settle(
             at=at,
             remedy="convert to BIN/CUE, or cut such frames with --lossy form2",
         )
-    if not policy.check:
+    if not policy.check or (fault == kernel.Fault.EDC and not coded(frame, mode)):
         return
     if policy.repair and _repair(frame, mode):
         policy.say("repaired", f"frame LBA {lba}: mended by its ECC", lba)

@@ -75,7 +75,7 @@ class Mode:
     check: Literal["none", "mode1", "mode2"] = "none"
     audio: bool = False
     subchannel: int = 0
-    edc: bool = True  # False: the frames were written without EDC and ECC, which are not checked
+    edc: bool = True  # False: frames whose EDC and ECC are all zero were written without
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 
 from diskimage import image
 from diskimage.errors import (
+    ChecksumError,
     CorruptError,
     DiskImageError,
     LimitError,
@@ -18,6 +19,8 @@ from diskimage.errors import (
     TruncatedError,
 )
 from diskimage.formats.cue.sheet import decode, parse
+from diskimage.jobs.check import check
+from diskimage.jobs.convert import convert
 from diskimage.limits import LIMITS
 from tests.makers import frames
 from tests.makers.cue import one, write
@@ -74,6 +77,30 @@ def test_a_wrong_mode_is_seen_past_an_odd_first_frame(tmp_path: Path) -> None:
 def test_a_data_track_without_a_sync_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorruptError, match="sync"):
         image.open(write(tmp_path, one("MODE1/2352"), a_bin=frames.audio(20)))
+
+
+def test_noise_is_not_taken_for_frames_of_mode_0(tmp_path: Path) -> None:
+    with pytest.raises(CorruptError, match="sync"):
+        image.open(write(tmp_path, one("MODE0/2352"), a_bin=frames.audio(20)))
+
+
+@pytest.mark.parametrize(("mode", "edges"), [(1, 2064), (2, 2072)])
+def test_a_frame_that_carries_an_edc_is_held_to_it(tmp_path: Path, mode: int, edges: int) -> None:
+    """Among frames without one, and where no sample (16 of 40 frames) sees it."""
+    content, plain = frames.data(40, mode=mode)
+    bare = parts(content, 0, edges, bytes(RAW - edges))
+    sheet = one(f"MODE{mode}/2352")
+    path = write(tmp_path, sheet, a_bin=bare[:RAW] + content[RAW : 2 * RAW] + bare[2 * RAW :])
+    convert(path, tmp_path / "a.iso")
+    assert (tmp_path / "a.iso").read_bytes() == plain
+    assert kinds(path) == ["checksum"]
+    assert check(path).ok
+    wrong = bytearray(content[RAW : 2 * RAW])
+    wrong[900] ^= 1
+    path = write(tmp_path, sheet, a_bin=bare[:RAW] + wrong + bare[2 * RAW :])
+    with pytest.raises(ChecksumError, match="LBA 1"):
+        convert(path, tmp_path / "b.iso")
+    assert [problem.at for problem in check(path).problems if "EDC" in problem.message] == [1]
 
 
 def test_a_cut_last_frame_names_track_and_lba(tmp_path: Path) -> None:
