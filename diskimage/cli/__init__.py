@@ -12,18 +12,22 @@ _REMEDY = "pip install 'py-diskimage[cli]'"
 def main() -> None:
     """Run the command with the arguments of the process, and exit."""
     try:
-        from diskimage.cli.frame import run  # click may be absent: the library needs none of it
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("click", "rich"):
-            raise
-        sys.exit(_without_click())
-    sys.exit(run(sys.argv[1:]))
+        try:
+            from diskimage.cli.frame import run  # click may be absent: the library needs none of it
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in ("click", "rich"):
+                raise
+            sys.exit(_failed(2, "usage", _MISSING, _REMEDY))
+        sys.exit(run(sys.argv[1:]))
+    except KeyboardInterrupt:  # while modules were still loaded; `run` answers for the rest
+        sys.exit(_failed(130, "cancelled", "stopped; nothing was done"))
 
 
-def _without_click() -> int:
+def _failed(code: int, kind: str, message: str, remedy: str | None = None) -> int:
     if "--json" in sys.argv:
-        fields = {"kind": "usage", "message": _MISSING, "file": None, "at": None}
-        print(json.dumps({"error": fields | {"remedy": _REMEDY}}), file=sys.stderr)
+        fields = {"kind": kind, "message": message, "file": None, "at": None, "remedy": remedy}
+        print(json.dumps({"error": fields}), file=sys.stderr)
     else:
-        print(f"error[usage]: {_MISSING}\nhelp: {_REMEDY}", file=sys.stderr)
-    return 2
+        help_ = "" if remedy is None else f"\nhelp: {remedy}"
+        print(f"error[{kind}]: {message}{help_}", file=sys.stderr)
+    return code

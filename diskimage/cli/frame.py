@@ -53,6 +53,9 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return failed(CancelledError("stopped; nothing was published"), as_json)
     except click.ClickException as error:
+        if not arguments:
+            error.show()  # the help, as it is
+            return error.exit_code
         return failed(_usage(error), as_json)
     except OSError as error:
         return failed(from_os(error, error.filename), as_json)

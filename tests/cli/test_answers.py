@@ -79,8 +79,7 @@ def test_block_manifest(diskimage: Command, folder: Path, algorithm: str) -> Non
     content = (folder / "odd.raw").read_bytes()
     block = 64 * KIB
     wanted = [
-        hashlib.new(algorithm, content[at : at + block]).hexdigest()
-        for at in range(0, size, block)
+        hashlib.new(algorithm, content[at : at + block]).hexdigest() for at in range(0, size, block)
     ]
     options = ("-a", algorithm, "--block-size", "64K")
     told = document(diskimage("hash", "odd.raw", *options, "--json"))
@@ -273,6 +272,34 @@ def test_every_verb_has_help(diskimage: Command) -> None:
         told = diskimage(verb, "--help")
         assert told.returncode == 0
         assert told.stdout.startswith(f"Usage: diskimage {verb}")
+
+
+def test_no_arguments_show_the_help_as_it_is(diskimage: Command) -> None:
+    told = diskimage()
+    assert told.returncode == 2
+    assert told.stderr == diskimage("--help").stdout
+
+
+@pytest.mark.parametrize("json_", [False, True])
+def test_an_interrupt_while_modules_load_is_one_line(folder: Path, json_: bool) -> None:
+    script = (
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'diskimage.cli.frame':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from diskimage.cli import main\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", script, *(["--json"] if json_ else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    assert done.returncode == 130
+    (line,) = done.stderr.splitlines()
+    if json_:
+        assert json.loads(line)["error"]["kind"] == "cancelled"
+    else:
+        assert line.startswith("error[cancelled]: ")
 
 
 def test_the_version_is_the_librarys(diskimage: Command) -> None:
