@@ -47,11 +47,14 @@ def struct(layout: Construct[Any, Any], source: Source, at: int, what: str) -> A
 def fields(
     layout: Construct[Any, Any], data: bytes | bytearray, source: Source, at: int, what: str
 ) -> Any:
-    """`data` as `layout` says; a violation is CorruptError with `source` and `at`."""
-    from construct import ConstructError  # 75 ms: only once a header is really read
+    """`data` as `layout` says. Raises CorruptError, TruncatedError where `data` ends before it."""
+    from construct import ConstructError, StreamError  # 75 ms: only once a header is really read
 
     try:
         return layout.parse(bytes(data))
+    except StreamError:
+        text = f"{what}: {len(data)} bytes, which do not hold it whole"
+        raise TruncatedError(text, file=source.name, at=at + len(data)) from None
     except ConstructError as error:
         reason = str(error).splitlines()[-1]
         raise CorruptError(f"{what}: {reason}", file=source.name, at=at) from None

@@ -263,7 +263,8 @@ FEATURE_ROW = bytes([0, 40]) + b"time travel".ljust(46, b"\0")
          CorruptError, "extension"),
         (patched(Maker(4096, bits=9).image(), 72, 16, 8), CorruptError, "extended"),
         (PLAIN[:60], TruncatedError, "header"),
-        (PLAIN[:90], CorruptError, "header"),
+        (PLAIN[:80], TruncatedError, "header"),
+        (PLAIN[:100], TruncatedError, "header"),
     ],
 )  # fmt: skip
 def test_each_wrong_field_has_its_error(
