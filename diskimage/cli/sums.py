@@ -106,6 +106,8 @@ def compare(
         show.document(found.to_json())
     elif found.equal:
         print("equal")
+    elif not found.ranges:
+        print("differ")  # in what a warning names
     else:
         print(f"differ in {show.bytes_text(found.ranges.total)}")
         show.table(("start", "length"), list(found.ranges)[:SHOWN])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from threading import Event
 from typing import Unpack
@@ -14,7 +15,7 @@ from diskimage.jobs.hash import demand_one_data_track
 from diskimage.jobs.opening import Opening, opened, told, work
 from diskimage.layers.blank import Blank
 from diskimage.layers.slice import Slice
-from diskimage.model import Device, Finding
+from diskimage.model import Device, Disc, Finding, Track
 from diskimage.ranges import Ranges
 from diskimage.sources.anything import What
 
@@ -24,7 +25,7 @@ MOST = 1 << 20  # ranges of one answer
 @dataclass(frozen=True, slots=True)
 class Compared:
     """`ranges` are the sectors that differ; of two sizes, those of the longer one that are not
-    zeros count too."""
+    zeros count too. Two discs are equal where the stored frames of all their tracks are."""
 
     equal: bool
     ranges: Ranges
@@ -50,7 +51,7 @@ def compare(
     cancel: Event | None = None,
     **how: Unpack[Opening],
 ) -> Compared:
-    """Compare the guest bytes of `a` and `b`.
+    """Compare the guest bytes of `a` and `b`; of two discs the stored frames of all tracks too.
 
     `format` is that of `a`, `format_b` that of `b`; other keywords hold for both. Two sizes are
     equal where the rest of the longer one reads as zeros, unless `strict`.
@@ -62,9 +63,42 @@ def compare(
             demand_one_data_track(two)
             made = work(progress, cancel, threads, one.policy)
             found, said = _compared(one.device, two.device, strict, made)
-            return Compared(
-                not found, found, (one.size, two.size), (*one.warnings, *two.warnings, *said)
-            )
+            others = _further(one.disc, two.disc, made)
+            equal = not found and not any(finding.kind == "tracks" for finding in others)
+            said = [*one.warnings, *two.warnings, *said, *others]
+            return Compared(equal, found, (one.size, two.size), tuple(said))
+
+
+def _further(a: Disc | None, b: Disc | None, made: Work) -> list[Finding]:
+    """What is to be said of tracks: those of two discs that differ are of kind `tracks`."""
+    if a is not None and b is not None:
+        text = _listed(_other_tracks(a, b, made))
+        return [Finding("tracks", f"the stored frames differ: {text}")] if text else []
+    tracks = [track for disc in (a, b) if disc is not None for track in disc.tracks]
+    data = _listed(track.number for track in tracks if not track.mode.audio)
+    audio = _listed(track.number for track in tracks if track.mode.audio)
+    text = f"only the data of {data} was compared; audio of {audio} was not"
+    return [Finding("audio", text)] if audio else []
+
+
+def _other_tracks(a: Disc, b: Disc, made: Work) -> list[int]:
+    """Numbers of the tracks of which one disc has none, or other frames from index 1 on."""
+    ones, twos = ({track.number: track for track in disc.tracks} for disc in (a, b))
+    made.watch.begin("tracks", sum(track.length * track.mode.size for track in a.tracks))
+    return [n for n in sorted({*ones, *twos}) if _differ(ones.get(n), twos.get(n), made)]
+
+
+def _differ(a: Track | None, b: Track | None, made: Work) -> bool:
+    if a is None or b is None or (a.mode.name, a.length) != (b.mode.name, b.length):
+        return True
+    assert a.main is not None
+    assert b.main is not None
+    return bool(differing(a.main, b.main, made, 1))
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    text = ", ".join(map(str, numbers))
+    return text and f"track{'s' if ',' in text else ''} {text}"
 
 
 def _compared(a: Device, b: Device, strict: bool, made: Work) -> tuple[Ranges, list[Finding]]:
