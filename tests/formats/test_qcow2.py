@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from diskimage.engine.read import Reader, read_into
 from diskimage.errors import (
     CorruptError,
     DiskImageError,
@@ -175,9 +176,20 @@ def test_references_can_be_listed_without_opening_them() -> None:
     gate = OpenGate(listing=True)
     rows = list(extents(opened(overlay, gate)))
     assert [row.kind for row in rows] == [Kind.DATA, Kind.ABSENT]
-    outside = Maker(65536, outside=True, extensions=[(0x44415441, b"d")]).image()
-    assert [row.kind for row in extents(opened(outside, gate))] == [Kind.ABSENT]
-    assert gate.asked == [("b", "backing", "raw"), ("d", "data-file", None)]
+    assert gate.asked == [("b", "backing", "raw")]
+
+
+def test_a_data_file_that_was_not_opened_has_places_and_no_bytes() -> None:
+    outside = Maker(
+        3 * 65536, {1: Cluster("data")}, outside=True, backing=b"b",
+        extensions=[(0x44415441, b"d"), (0xE2792ACA, b"raw")],
+    ).image()  # fmt: skip
+    gate = OpenGate(listing=True)
+    device = opened(outside, gate)
+    assert [row.kind for row in extents(device)] == [Kind.ABSENT, Kind.DATA, Kind.ABSENT]
+    assert gate.asked == [("d", "data-file", None), ("b", "backing", "raw")]
+    with pytest.raises(RefusedReferenceError, match="was not opened"):
+        read_into(device, 65536, memoryview(bytearray(512)), Reader())
 
 
 def test_a_backing_of_unsaid_format_is_refused() -> None:

@@ -10,6 +10,7 @@ from diskimage.layers.blank import Blank
 from diskimage.layers.overlay import Overlay
 from diskimage.layers.table import Flat, Match, Nested, Pages, Rule, TableDevice
 from diskimage.model import HOLE, Bid, Codec, Device, Gate, Kind, Look, Source
+from diskimage.sources.unopened import Unopened
 from diskimage.words import size_text
 
 
@@ -27,8 +28,6 @@ def open_qcow2(source: Source, gate: Gate) -> Device:
     shown = info(header, source, gate)
     _warn(header, gate)
     data = _data(header, source, gate)
-    if data is None:  # only the listing of references was asked for: no byte can be read
-        return Blank(header.size, Kind.ABSENT, shown)
     layer = _layer(header, source, data, gate, shown)
     if header.backing is not None:
         backing = gate.parent(
@@ -38,8 +37,8 @@ def open_qcow2(source: Source, gate: Gate) -> Device:
     return Overlay(layer, Blank(0)) if header.extended else layer
 
 
-def _data(header: Header, source: Source, gate: Gate) -> Source | None:
-    """Where guest bytes are: the file itself, or the data file that it names."""
+def _data(header: Header, source: Source, gate: Gate) -> Source:
+    """Where guest bytes are: the file itself, or the data file that it names, opened or not."""
     if not header.incompatible & layout.DATA_FILE:
         return source
     name = header.text(layout.DATA_NAME)
@@ -49,7 +48,7 @@ def _data(header: Header, source: Source, gate: Gate) -> Source | None:
             file=source.name,
             remedy="give the image the name of its data file again, with qemu-img amend",
         )
-    return gate.source(name, role="data-file")
+    return gate.source(name, role="data-file") or Unopened(name)
 
 
 def _layer(
