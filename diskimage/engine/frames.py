@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from diskimage.disc.modes import RAW, SYNC, coded, number
-from diskimage.errors import ChecksumError, CorruptError, LossError, TruncatedError
+from diskimage.errors import ChecksumError, CorruptError, LossError, TruncatedError, UsageError
 from diskimage.kernels import frames as kernel
 from diskimage.model import Finding, Mode, Records, Source, Target
 
@@ -20,12 +20,19 @@ class FramePolicy:
 
     `check`: sync, mode and EDC of every frame. `repair`: a wrong EDC is mended by ECC where it can
     be. `cut_form2`: a Form 2 frame gives its first 2048 bytes. Each liberty is a finding.
+    UsageError for `repair` without `check`.
     """
 
     check: bool = True
     repair: bool = False
     cut_form2: bool = False
     findings: list[Finding] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.repair and not self.check:
+            raise UsageError(
+                "frames that are not checked are not mended", remedy="--repair without --no-check"
+            )
 
     def say(self, kind: str, message: str, lba: int) -> None:
         """Note a liberty; safe from several threads."""

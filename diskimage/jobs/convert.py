@@ -100,7 +100,8 @@ def convert(
     """Write `source` to `target` in the format `to`, or that of the target's suffix.
 
     `lossy` names what may be left out, `extract={"audio": "wav"}` writes audio tracks beside the
-    target. `check` holds every frame against its EDC, `repair` mends wrong ones by ECC. `options`
+    target. `check` holds every frame against its EDC, `repair` mends wrong ones by ECC;
+    a target that keeps frames as stored does neither, and refuses `repair`. `options`
     and further keywords are the target format's. A target "-" is the standard output. Raises
     LossError with everything that the target cannot hold, ExistsError, ChangedError where the
     source changed meanwhile, and what opening raises; nothing is published then.
@@ -112,6 +113,12 @@ def convert(
     with held(
         source, format=format, references=references, limits=limits, password=password
     ) as image:
+        if repair and rules.keeps_frames and image.disc is not None:
+            raise UsageError(
+                "frames are kept as they are stored",
+                file=image.name,
+                remedy="leave out --repair; it mends them on the way to an ISO",
+            )
         kept = _extracted(image, extract or {}, path)
         losses = weighed(image, rules, {*lossy, *kept}, options)
         dropped = [loss for loss in losses if loss.name not in kept]

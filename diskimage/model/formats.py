@@ -118,7 +118,8 @@ class Format:
     and `full(size, **options)`, the bytes of an image with everything stored. Where `needs_source`,
     `create` computes over the guest bytes of a device and is given them as `source=` (a Source); a
     disc needs none. `in_order` promises one output whose bytes the plan writes one after the other:
-    such a format goes to a pipe.
+    such a format goes to a pipe. `keeps_frames`: a disc's frames are written as they are stored,
+    right or wrong.
     """
 
     name: str
@@ -134,3 +135,4 @@ class Format:
     options: tuple[Option, ...] = ()
     needs_source: bool = False
     in_order: bool = False
+    keeps_frames: bool = False

@@ -88,3 +88,23 @@ def test_an_open_image_keeps_to_what_it_was_opened_with(sheet: Path) -> None:
         assert image.read(0, image.size) == WRONG
         with pytest.raises(UsageError, match="is open with check=False"):
             library.hash(image, check=True)
+
+
+def test_frames_that_are_kept_as_stored_are_not_mended(diskimage: Command, sheet: Path) -> None:
+    done = diskimage("convert", "bad.cue", "b.cue", "--repair", "--json")
+    error = refusal(done)
+    assert (done.returncode, error["kind"]) == (2, "usage")
+    assert "frames are kept as they are stored" in error["message"]
+    assert not sheet.with_name("b.cue").exists()
+    assert diskimage("convert", "bad.cue", "b.cue").returncode == 0
+    assert sheet.with_name("b.bin").read_bytes() == sheet.with_name("a.bin").read_bytes()
+    assert diskimage("check", "b.cue").returncode != 0
+
+
+@pytest.mark.parametrize("verb", [["hash", "bad.cue"], ["convert", "bad.cue", "o.iso"]])
+def test_what_is_not_checked_is_not_mended(
+    diskimage: Command, sheet: Path, verb: list[str]
+) -> None:
+    done = diskimage(*verb, "--repair", "--no-check", "--json")
+    assert refusal(done)["kind"] == "usage"
+    assert sheet.exists()

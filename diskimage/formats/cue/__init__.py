@@ -22,4 +22,5 @@ FORMAT = Format(
     create=create,
     options=OPTIONS,
     needs_source=True,
+    keeps_frames=True,
 )
