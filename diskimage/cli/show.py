@@ -6,10 +6,9 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from diskimage.errors import DiskImageError, from_os
+from diskimage.errors import DiskImageError
 from diskimage.words import escape, size_text
 
 ROWS = 1000  # of an array, in one write
@@ -69,12 +68,19 @@ def ruler(counted: Tally) -> None:
 
 
 def new_file(path: str, text: str) -> None:
-    """Write a picture to a file that is not there yet. Raises ExistsError, IoError."""
+    """Write a picture to a file that is not there yet, whole or not at all.
+
+    Raises ExistsError, NoSpaceError, IoError.
+    """
+    from diskimage.sinks.file import FileSink
+
+    sink = FileSink(path, durable=False)
     try:
-        with Path(path).open("x", encoding="utf-8") as out:
-            out.write(text)
-    except OSError as error:
-        raise from_os(error, path) from error
+        sink.target().write(0, memoryview(text.encode()))
+        sink.commit()
+    except BaseException:
+        sink.abort()
+        raise
 
 
 def line(value: object) -> None:

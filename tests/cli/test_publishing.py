@@ -234,6 +234,19 @@ def test_a_stopped_copy_leaves_nothing(dim: str, folder: Path, number: signal.Si
     assert names(folder) == before
 
 
+def test_a_picture_that_finds_no_room_leaves_nothing(dim: str, folder: Path) -> None:
+    before = names(folder)
+    command = f"ulimit -f 0; exec {dim} map disk.raw --svg map.svg"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert done.stderr.startswith("error[no-space]: map.svg")
+    assert names(folder) == before
+    subprocess.run([dim, "map", "disk.raw", "--svg", "map.svg"], cwd=folder, check=True)
+    assert (folder / "map.svg").read_text().rstrip().endswith("</svg>")
+
+
 def test_a_killed_convert_publishes_all_or_nothing(dim: str, folder: Path) -> None:
     make(folder / "big.raw", 48 * MIB, {0: random.Random(3).randbytes(48 * MIB)})
     clean = [dim, "convert", "big.raw", "whole.qcow2", "-o", "compression=zlib"]
