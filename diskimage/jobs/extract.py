@@ -161,10 +161,10 @@ class _Run:
         self.watch.begin("extract", total)
 
     def _weight(self, entry: Entry) -> int:
-        """Bytes that an entry will take. Raises its fault."""
+        """Bytes that an entry will take. Raises its fault; a link's is told when it is its turn."""
         if entry.kind == "file":
             return self.filesystem.open(entry).size
-        if entry.fault is not None:
+        if entry.fault is not None and entry.kind != "link":
             raise entry.fault
         return 0
 
@@ -197,6 +197,8 @@ class _Run:
             self._enter(name, entry)
         elif entry.kind == "file":
             self._file(place, name, entry)
+        elif entry.kind == "link" and entry.fault is not None:
+            self._skip(f"{entry.path}: {entry.fault.message}", entry, entry.fault.kind)
         elif entry.kind == "link":
             where = (*place.parts, name)
             self.waiting[where] = self.folded[_folded(where)] = entry.target or ""

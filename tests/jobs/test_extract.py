@@ -26,7 +26,7 @@ from diskimage.errors import (
 from diskimage.filesystems.iso9660_author import Link, author
 from diskimage.image import open as open_image
 from diskimage.jobs.extract import extract
-from tests.makers.isotree import ER, SP, Dir, Entries, File, nm, px, volume
+from tests.makers.isotree import ER, SP, Dir, Entries, File, nm, px, susp, volume
 from tests.rows import SHARED, table
 
 FILES = {
@@ -370,3 +370,19 @@ def test_a_hostile_iso(row: dict[str, str], hostile: Path, tmp_path: Path) -> No
     ]
     assert any(met), f"wanted {row['expect']}, got {outcome} with {count} files"
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_link_that_cannot_be_read_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    short = susp(b"SL", b"\0" + bytes([0, 111]) + b"k" * 57)  # as genisoimage cuts long ones
+    disc = volume(
+        Dir({
+            "A.;1": File(system=px(LINK) + nm(b"a") + short),
+            "B.;1": File(b"b", system=px(REGULAR) + nm(b"b")),
+        }, dot=ROCK)
+    )  # fmt: skip
+    done = extract(disc, tmp_path)
+    assert below(tmp_path) == {"b": b"b"}
+    assert (done.links, done.skipped) == (0, 1)
+    assert [w.kind for w in done.warnings if "/a" in w.message and "not made" in w.message] == [
+        "corrupt"
+    ]
