@@ -112,4 +112,7 @@ def settings(pairs: Iterable[str]) -> dict[str, object]:
 
 def names(values: Iterable[str]) -> tuple[str, ...]:
     """Words given one by one or with commas between them."""
-    return tuple(word for value in values for word in value.split(",") if word)
+    words = tuple(word for value in values for word in value.split(","))
+    if "" in words:
+        raise click.UsageError("a name is empty")
+    return words

@@ -9,6 +9,9 @@ from diskimage.errors import UsageError
 from diskimage.model import Device, Disc, Loss
 from diskimage.words import rounded
 
+CONTENT = ("audio", "tracks", "sessions", "subchannel", "form2")
+"""The names of what may be lost of a disc's content; form2 is met by the pass over its frames."""
+
 
 def user_bytes(what: Device | Disc) -> Device:
     """A device as it is, a disc's first data track. UsageError for a disc without one."""

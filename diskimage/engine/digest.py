@@ -50,9 +50,19 @@ def names() -> list[str]:
     return sorted({n for n in hashlib.algorithms_guaranteed if "shake" not in n} | ours)
 
 
+def canonical(name: str) -> str:
+    """The one spelling of a digest's name: SHA-256 is sha256."""
+    return name.lower().replace("sha-", "sha")
+
+
+def running(wanted: Iterable[str]) -> dict[str, Sum]:
+    """A running digest for each name, by its one spelling. Raises as `new`."""
+    return {canonical(name): new(name) for name in wanted}
+
+
 def new(name: str) -> Sum:
     """A running digest. UsageError for an unknown name, UnsupportedError without its wheel."""
-    plain = name.lower().replace("sha-", "sha")
+    plain = canonical(name)
     if plain == "crc32":
         return Crc32()
     if plain in _WHEELS:
@@ -62,7 +72,7 @@ def new(name: str) -> Sum:
         except ImportError:
             raise UnsupportedError(
                 f"the digest {plain} needs the extra `hash`",
-                remedy="pip install py-diskimage[hash]",
+                remedy="pip install 'py-diskimage[hash]'",
             ) from None
         made: Sum = maker()
         return made

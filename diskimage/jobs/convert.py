@@ -12,6 +12,7 @@ from threading import Event
 from diskimage import registry
 from diskimage.disc import wave
 from diskimage.disc.modes import RAW
+from diskimage.disc.reduce import CONTENT
 from diskimage.engine.estimate import estimate
 from diskimage.engine.frames import FramePolicy
 from diskimage.engine.progress import Report
@@ -187,8 +188,16 @@ def stem_of(path: str) -> str:
 def weighed(
     image: Image, rules: Format, given_up: Collection[str], options: Mapping[str, object]
 ) -> list[Loss]:
-    """What the target cannot hold. LossError names all content that was not given up."""
+    """What the target cannot hold. LossError names all content that was not given up.
+
+    UsageError for a name in `given_up` that no loss has.
+    """
     losses = [] if rules.losses is None else rules.losses(image.content, **options)
+    known = {*CONTENT, *(loss.name for loss in losses)}
+    unknown = sorted(set(given_up) - known)
+    if unknown:
+        raise UsageError(f"nothing is lost by the name {unknown[0]!r}",
+                         remedy=f"one of: {', '.join(sorted(known))}")  # fmt: skip
     refused = [loss for loss in losses if loss.content and loss.name not in given_up]
     if refused:
         names = list(dict.fromkeys(loss.name for loss in refused))

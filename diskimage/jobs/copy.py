@@ -12,7 +12,7 @@ from threading import Event
 
 from diskimage.engine.batch import Buffers
 from diskimage.engine.copy import Work, digest, write_sparse
-from diskimage.engine.digest import Feeder, Sum, new
+from diskimage.engine.digest import Feeder, Sum, canonical, new, running
 from diskimage.engine.guard import guarded
 from diskimage.engine.progress import Report
 from diskimage.engine.run import run
@@ -105,7 +105,7 @@ def copy(
     Raises ExistsError, BusyError, TooSmallError before the first byte; ChecksumError, ChangedError,
     NoSpaceError, IoError, CancelledError: a file is not published then.
     """
-    began, path, hashes = time.monotonic(), os.fspath(target), tuple(hashes)
+    began, path, hashes = time.monotonic(), os.fspath(target), tuple(map(canonical, hashes))
     job = _job(hashes, sparse, block_size, threads, direct, verify, path == PIPE, progress,
                cancel)  # fmt: skip
     if path == PIPE and verify:
@@ -138,7 +138,7 @@ def _job(
         made.buffers = Buffers(made.window, aligned=direct)
         made.direct = True
     made.sparse, made.in_order = sparse, to_pipe
-    sums = {name: new(name) for name in hashes}
+    sums = running(hashes)
     if verify and not sums:
         sums[ALGORITHM] = new(ALGORITHM)
     return _Job(sums, made, sparse, verify, direct)

@@ -8,7 +8,7 @@ from threading import Event
 from typing import Unpack
 
 from diskimage.engine.copy import Work, digest
-from diskimage.engine.digest import new
+from diskimage.engine.digest import canonical, running
 from diskimage.engine.guard import guarded
 from diskimage.engine.manifest import block_digests
 from diskimage.engine.progress import Report
@@ -117,6 +117,7 @@ def manifest(
     **how: Unpack[Opening],
 ) -> Manifest:
     """The digest of each `block_size` guest bytes: md5, sha1 or sha256."""
+    algorithm = canonical(algorithm)
     with opened(image, **how) as found:
         demand_one_data_track(found)
         made = work(progress, cancel, threads, found.policy)
@@ -128,10 +129,12 @@ def manifest(
 def _digested(
     device: Device, names: Iterable[str], track: int | None, image: Image, made: Work
 ) -> Hashed:
-    sums = {name: new(name) for name in names}
+    sums = running(names)
+    if not sums:
+        raise UsageError("no digest is named", remedy="name one, as sha256")
     made.watch.begin("hash", device.size)
     digest(guarded(device), tuple(sums.values()), made)
-    texts = {name: running.hexdigest() for name, running in sums.items()}
+    texts = {name: one.hexdigest() for name, one in sums.items()}
     return Hashed(device.size, texts, track, image.warnings)
 
 
@@ -146,9 +149,7 @@ def _track(image: Image, number: int) -> Track:
     for track in tracks:
         if track.number == number:
             return track
-    raise UsageError(
-        f"no track {number}", file=image.name, remedy=f"one of: {_numbers(tracks)}"
-    )
+    raise UsageError(f"no track {number}", file=image.name, remedy=f"one of: {_numbers(tracks)}")
 
 
 def _main(track: Track) -> Device:

@@ -44,7 +44,7 @@ def _of_url(url: str) -> Source:
         import fsspec  # the extra `remote`
     except ImportError:
         raise UnsupportedError(
-            "URLs need the extra `remote`", file=url, remedy="pip install py-diskimage[remote]"
+            "URLs need the extra `remote`", file=url, remedy="pip install 'py-diskimage[remote]'"
         ) from None
     try:
         return FileObjectSource(fsspec.open(url, "rb").open(), url)

@@ -158,3 +158,19 @@ def test_a_chain_as_long_as_the_limit_is_read(tmp_path: Path) -> None:
         below = "qcow2"
     made = diskimage.hash(tmp_path / "249.qcow2", references="siblings")
     assert made.digests["sha256"] == hashlib.sha256(b"\xaa" * MIB).hexdigest()
+
+
+def test_a_digest_has_one_name_and_is_wanted(raw: Path, tmp_path: Path) -> None:
+    wanted = {"sha256": hashlib.sha256(raw.read_bytes()).hexdigest()}
+    assert diskimage.hash(raw, ["SHA-256", "sha256"]).digests == wanted
+    assert diskimage.copy(raw, tmp_path / "c.raw", hashes=["Sha-256"]).digests == wanted
+    assert manifest(raw, MIB, "SHA-256").algorithm == "sha256"
+    with pytest.raises(UsageError, match="no digest is named"):
+        diskimage.hash(raw, [])
+
+
+def test_only_what_can_be_lost_is_given_up(raw: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'adio'") as caught:
+        diskimage.convert(raw, tmp_path / "disk.vdi", lossy=["adio"])
+    assert "audio" in (caught.value.remedy or "")
+    diskimage.convert(raw, tmp_path / "disk.vdi", lossy=["audio"])
