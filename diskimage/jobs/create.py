@@ -21,6 +21,7 @@ from diskimage.jobs.publishing import PIPE, sink_for
 from diskimage.layers.blank import Blank
 from diskimage.limits import LIMITS
 from diskimage.model import HOLE, Format, Kind, Plan
+from diskimage.registry import named, of_suffix
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,11 @@ def _of_tree(
     """An ISO of a directory; its size."""
     if path == PIPE:
         raise UsageError("a tree is written to a file, not to a pipe")
-    if to not in (None, "iso") or size is not None:
+    if size is not None:
         raise UsageError("a tree becomes an ISO of the size it takes")
+    rules = named(to) if to is not None else of_suffix(path)
+    if rules is None or rules.name != "iso":
+        raise UsageError("a tree becomes an ISO", file=path, remedy="call it .iso, or say --to iso")
     unknown = sorted(set(options) - {"joliet", "rock_ridge", "volume_id"})
     if unknown:
         raise UsageError(f"no option {unknown[0]}", remedy="joliet, rock_ridge or volume_id")

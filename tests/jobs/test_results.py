@@ -174,3 +174,12 @@ def test_only_what_can_be_lost_is_given_up(raw: Path, tmp_path: Path) -> None:
         diskimage.convert(raw, tmp_path / "disk.vdi", lossy=["adio"])
     assert "audio" in (caught.value.remedy or "")
     diskimage.convert(raw, tmp_path / "disk.vdi", lossy=["audio"])
+
+
+@pytest.mark.parametrize(("name", "to"), [("t.qcow2", None), ("t", None), ("t.iso", "raw")])
+def test_a_tree_becomes_nothing_but_an_iso(name: str, to: str | None, tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    with pytest.raises(UsageError, match="becomes an ISO"):
+        diskimage.create(tmp_path / name, from_tree=tmp_path / "tree", to=to)
+    assert [path.name for path in tmp_path.iterdir()] == ["tree"]
+    diskimage.create(tmp_path / "t.img", from_tree=tmp_path / "tree", to="iso")
