@@ -105,6 +105,7 @@ def create(
         target, size, from_tree=from_tree, to=to, overwrite=overwrite, durable=not no_fsync,
         options=settings(settings_),
     )  # fmt: skip
+    show.warned(made.warnings)
     if as_json:
         show.document(made.to_json())
     else:

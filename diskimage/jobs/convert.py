@@ -12,6 +12,7 @@ from threading import Event
 from diskimage import registry
 from diskimage.disc import wave
 from diskimage.disc.modes import RAW
+from diskimage.engine.copy import Work
 from diskimage.disc.reduce import CONTENT
 from diskimage.engine.estimate import estimate
 from diskimage.engine.frames import FramePolicy
@@ -22,7 +23,7 @@ from diskimage.errors import LossError, UnsupportedError, UsageError
 from diskimage.gate import Policy
 from diskimage.image import Image
 from diskimage.jobs.opening import held, told, work
-from diskimage.jobs.publishing import PIPE, refuse, settled, sink_for
+from diskimage.jobs.publishing import PIPE, backed, named_by, refuse, settled, sink_for
 from diskimage.layers.records import Placed
 from diskimage.limits import LIMITS, Limits
 from diskimage.model import (
@@ -37,6 +38,7 @@ from diskimage.model import (
     Plan,
     Put,
     Records,
+    Sink,
     Size,
     Track,
 )
@@ -101,45 +103,57 @@ def convert(
     """Write `source` to `target` in the format `to`, or that of the target's suffix.
 
     `lossy` names what may be left out, `extract={"audio": "wav"}` writes audio tracks beside the
-    target. `check` holds every frame against its EDC, `repair` mends wrong ones by ECC;
-    a target that keeps frames as stored does neither, and refuses `repair`. `options`
-    and further keywords are the target format's. A target "-" is the standard output. Raises
-    LossError with everything that the target cannot hold, ExistsError, ChangedError where the
-    source changed meanwhile, and what opening raises; nothing is published then.
+    target. `check` holds every frame against its EDC, `repair` mends wrong ones by ECC; a target
+    that keeps frames as stored does neither, and refuses `repair`. `options` and further keywords
+    are the target format's. A target "-" is the standard output. Raises LossError with everything
+    that the target cannot hold, ExistsError, BusyError, ChangedError where the source changed
+    meanwhile, and what opening raises; nothing is published then.
     """
-    began, path = time.monotonic(), os.fspath(target)
-    options = {**(options or {}), **more}
-    rules = target_rules(path, to, options)
+    began, path, options = time.monotonic(), os.fspath(target), {**(options or {}), **more}
+    rules, stem = target_rules(path, to, options), stem_of(path)
+    parents, missing = backed(path, options)
     policy = FramePolicy(check=check, repair=repair, cut_form2="form2" in lossy)
     with held(
         source, format=format, references=references, limits=limits, password=password
     ) as image:
-        if repair and rules.keeps_frames and image.disc is not None:
-            raise UsageError(
-                "frames are kept as they are stored",
-                file=image.name,
-                remedy="leave out --repair; it mends them on the way to an ISO",
-            )
+        _mendable(image, rules, repair)
         kept = _extracted(image, extract or {}, path)
         losses = weighed(image, rules, {*lossy, *kept}, options)
         dropped = [loss for loss in losses if loss.name not in kept]
-        sink = sink_for(path, overwrite=overwrite, durable=durable, guard=refuse(image.sources))
+        guard = refuse(image.sources, [*parents, *named_by(image)])
+        sink = sink_for(path, overwrite=overwrite, durable=durable, guard=guard)
         made = work(progress, cancel, threads, policy)
         made.sparse, made.in_order = sparse, path == PIPE
-        stem = stem_of(path)
         plan = _with_audio(plan_of(image, rules, stem, options), image, kept, stem)
         if dry_run:
             outputs = estimate(plan)
             files, written = _paths(path, outputs), sum(outputs.values())
         else:
-            made.watch.begin("convert", image.size)
-            run(settled(plan, image), sink, made)
-            files, written = getattr(sink, "names", [path]), made.watch.progress.written
-        warnings = (*image.warnings, *_lost(dropped), *policy.told(limits.problems))
+            files, written = _written(path, image, plan, sink, made)
+        warnings = (*image.warnings, *missing, *_lost(dropped), *policy.told(limits.problems))
         return Converted(
             image.name, image.format, path, rules.name, image.size, written, tuple(files),
             tuple(dropped), warnings, time.monotonic() - began, dry_run,
         )  # fmt: skip
+
+
+def _mendable(image: Image, rules: Format, repair: bool) -> None:
+    """UsageError where frames are to be mended that the target keeps as they are stored."""
+    if repair and rules.keeps_frames and image.disc is not None:
+        raise UsageError(
+            "frames are kept as they are stored",
+            file=image.name,
+            remedy="leave out --repair; it mends them on the way to an ISO",
+        )
+
+
+def _written(
+    path: str, image: Image, plan: Plan, sink: Sink, made: Work
+) -> tuple[Collection[str], int]:
+    """Run the plan: the paths that it made, and the bytes written."""
+    made.watch.begin("convert", image.size)
+    run(settled(plan, image), sink, made)
+    return getattr(sink, "names", [path]), made.watch.progress.written
 
 
 def _paths(path: str, outputs: Collection[str]) -> list[str]:

@@ -16,11 +16,11 @@ from diskimage.errors import MissingError, UsageError
 from diskimage.filesystems.iso9660_author import author
 from diskimage.image import open
 from diskimage.jobs.convert import stem_of, target_rules
-from diskimage.jobs.opening import work
-from diskimage.jobs.publishing import PIPE, sink_for
+from diskimage.jobs.opening import told, work
+from diskimage.jobs.publishing import PIPE, backed, refuse, sink_for
 from diskimage.layers.blank import Blank
 from diskimage.limits import LIMITS
-from diskimage.model import HOLE, Format, Kind, Plan
+from diskimage.model import HOLE, Finding, Format, Kind, Plan
 from diskimage.registry import named, of_suffix
 
 
@@ -33,12 +33,14 @@ class Created:
     size: int
     files: tuple[str, ...]
     seconds: float
+    warnings: tuple[Finding, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """One document."""
         return {
             "target": self.target, "format": self.format, "size": self.size,
-            "files": list(self.files), "seconds": round(self.seconds, 3), "warnings": [],
+            "files": list(self.files), "seconds": round(self.seconds, 3),
+            "warnings": told(self.warnings),
         }  # fmt: skip
 
 
@@ -66,13 +68,15 @@ def create(
         size = _of_tree(path, from_tree, size, to, options, overwrite)
         return Created(path, "iso", size, (path,), time.monotonic() - began)
     rules = target_rules(path, to, options)
+    parents, missing = backed(path, options)
+    guard = refuse((), parents)
+    sink = sink_for(path, overwrite=overwrite, durable=durable, guard=guard)
     size = _size(size, path, options)
-    sink = sink_for(path, overwrite=overwrite, durable=durable)
     made = work(progress, cancel)
     made.in_order = path == PIPE
     run(_plan(rules, path, size, options), sink, made)
     files = tuple(getattr(sink, "names", [path]))
-    return Created(path, rules.name, size, files, time.monotonic() - began)
+    return Created(path, rules.name, size, files, time.monotonic() - began, tuple(missing))
 
 
 def _size(size: int | None, path: str, options: Mapping[str, object]) -> int:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
-from diskimage.errors import UsageError
+from diskimage import registry
+from diskimage.errors import BusyError, UsageError
 from diskimage.image import Image
-from diskimage.model import Plan, Source
+from diskimage.model import Finding, Plan, Source
 from diskimage.sinks.file import FileSink
 from diskimage.sinks.pipe import PipeSink
 from diskimage.sources.device import is_device
 from diskimage.sources.file import FileSource, refuse_same
+from diskimage.words import escape
 
 PIPE = "-"
 
@@ -32,16 +35,46 @@ def sink_for(
     return FileSink(path, overwrite=overwrite, durable=durable, guard=guard)
 
 
-def refuse(sources: Iterable[Source]) -> Callable[[str], None]:
-    """A check of output paths: BusyError for one that is among `sources`."""
+def refuse(sources: Iterable[Source], parents: Iterable[str] = ()) -> Callable[[str], None]:
+    """A check of output paths: BusyError for one that is among `sources` or `parents`."""
     files = [source for source in sources if isinstance(source, FileSource)]
+    kept = {os.path.realpath(parent) for parent in parents if "\0" not in parent}
 
     def check(path: str) -> None:
+        if os.path.realpath(path) in kept:
+            remedy = "name another target"
+            raise BusyError("is a parent of source or target", file=path, remedy=remedy)
         if os.path.lexists(path):
             for file in files:
                 refuse_same(file, path)
 
     return check
+
+
+def named_by(image: Image) -> list[str]:
+    """Paths of the files that `image` names and that were not opened: still its parents."""
+    first = image.source
+    if not isinstance(first, FileSource):
+        return []
+    folder = Path(first.name).parent
+    return [str(folder / row.name) for row in image.references if not row.opened]
+
+
+def backed(path: str, options: Mapping[str, object]) -> tuple[list[str], list[Finding]]:
+    """The path of the backing that a target at `path` is to have, and a warning if none is there.
+
+    UsageError for a format of it that is none: as backings are never probed, what names such a
+    one could not be opened again.
+    """
+    format, name = options.get("backing_format"), options.get("backing")
+    if isinstance(format, str):
+        registry.named(format)
+    if not isinstance(name, str):
+        return [], []
+    backing = str(Path(path).parent / name)
+    if path == PIPE or ("\0" not in name and os.path.lexists(os.path.realpath(backing))):
+        return [backing], []
+    return [backing], [Finding("missing", f"its backing {escape(name)} does not exist")]
 
 
 def settled(plan: Plan, image: Image) -> Plan:
