@@ -31,6 +31,8 @@ from diskimage.model import Mode, Source
 
 SAMPLES = 16
 RAW_PITCHES = (RAW, RAW + 96, RAW + 16)
+SIZES = (*RAW_PITCHES, MODE2_2336.size, MODE2_2332.size)  # that frames show by themselves
+_WINDOW = 2 * max(RAW_PITCHES) + len(SYNC)  # two syncs are in it, wherever the frames begin
 BY_PITCH = {
     (RAW, 0): MODE0_2352, (RAW, 1): MODE1_2352, (RAW, 2): MODE2_2352,
     (RAW + 16, 1): MODE1_2368, (RAW + 16, 2): MODE2_2368,
@@ -40,23 +42,51 @@ _FORM2 = 0x20  # of the submode byte
 VOLUME = (b"CD001", b"BEA01", b"NSR02", b"NSR03")  # ECMA-119 and ECMA-167 at byte 1 of a sector
 
 
-def shown(source: Source, at: int, stop: int, *, first: int = 0) -> Mode | None:
+def shown(source: Source, at: int, stop: int, *, declared: Mode | None = None) -> Mode | None:
     """The mode that the frames in [at, stop) of `source` show; None where they show none.
 
-    `first` is the number of the frame at `at` counted from the start of the volume: a volume
-    descriptor at its sector 16 is what cooked frames can show.
+    `at` is the start of the volume: a volume descriptor at its sector 16 is what cooked frames can
+    show. The size that is `declared` holds where every sample bears it out: short tracks bear out
+    others too. Else more than half of the samples have to, and the size with most of them holds.
     """
-    for pitch in RAW_PITCHES:
-        numbers = [frame[15] & 3 for frame in samples(source, at, stop, pitch) if _synced(frame)]
-        tried = min(SAMPLES, (stop - at) // pitch)
-        if numbers and 2 * len(numbers) >= tried:
-            usual, _ = Counter(numbers).most_common(1)[0]
-            return BY_PITCH.get((pitch, usual))
-    for mode in (MODE2_2336, MODE2_2332):
-        frames = list(samples(source, at, stop, mode.size))
-        if frames and 2 * sum(map(_is_form, frames)) >= len(frames):
+    if declared is not None:
+        mode, share = _rated(source, at, stop, declared.size)
+        if share == 1:
             return mode
-    return MODE1_2048 if _is_volume(source, at + (16 - first) * USER, stop) else None
+    volume = _is_volume(source, at + 16 * USER, stop)
+    if volume and declared is not None and declared.size == USER:
+        return MODE1_2048  # whatever images of other discs its files are
+    rated = [
+        _rated(source, at, stop, size)
+        for size in SIZES
+        if declared is None or stop - at >= 2 * size
+    ]
+    mode, share = max(rated, key=lambda one: one[1], default=(None, 0.0))
+    if 2 * share > 1:
+        return mode
+    return MODE1_2048 if volume else None
+
+
+def lattice(source: Source, at: int, stop: int) -> tuple[Mode, int] | None:
+    """The mode of whole frames that begin anywhere in [at, stop), and the first one's offset.
+
+    Syncs that recur at one pitch and phase in more than half of the windows looked at; else None.
+    """
+    windows = max(1, min(SAMPLES, (stop - at) // RAW))
+    last = max(0, stop - at - _WINDOW)
+    seen: Counter[tuple[int, int, int]] = Counter()
+    for i in range(windows):
+        skip = i * last // max(1, windows - 1)
+        content = _read(source, at + skip, min(_WINDOW, stop - at - skip))
+        place = content.find(SYNC)
+        for pitch in RAW_PITCHES:
+            if place >= 0 and content[place + pitch : place + pitch + len(SYNC)] == SYNC:
+                seen[pitch, (skip + place) % pitch, content[place + 15] & 3] += 1
+    if not seen:
+        return None
+    (pitch, phase, number), count = seen.most_common(1)[0]
+    mode = BY_PITCH.get((pitch, number))
+    return (mode, phase) if mode is not None and 2 * count > windows else None
 
 
 def samples(source: Source, at: int, stop: int, pitch: int) -> Iterator[bytes]:
@@ -101,6 +131,18 @@ def synced(source: Source, at: int, stop: int, mode: Mode) -> bool:
     if not whole(mode):
         return True
     return any(map(_synced, samples(source, at, stop, mode.size)))
+
+
+def _rated(source: Source, at: int, stop: int, size: int) -> tuple[Mode | None, float]:
+    """The mode that samples of `size` bytes show, and the share of them that does."""
+    frames = list(samples(source, at, stop, size))
+    if size in RAW_PITCHES:
+        numbers = Counter(frame[15] & 3 for frame in frames if _synced(frame))
+        usual = max(numbers, key=lambda number: numbers[number], default=0)
+        return BY_PITCH.get((size, usual)), numbers.total() / max(1, len(frames))
+    mode = MODE2_2336 if size == MODE2_2336.size else MODE2_2332
+    held = sum(map(_is_form, frames)) if size == mode.size else 0
+    return mode, held / max(1, len(frames))
 
 
 def _synced(frame: bytes) -> bool:

@@ -74,6 +74,55 @@ def test_a_wrong_mode_is_seen_past_an_odd_first_frame(tmp_path: Path) -> None:
     user(disc(write(tmp_path, one("MODE2/2352"), a_bin=content)))
 
 
+@pytest.mark.parametrize("declared", ["MODE1/2048", "MODE2/2336", "MODE1/2448", "CDG"])
+def test_a_wrong_frame_size_is_seen_before_index_1(tmp_path: Path, declared: str) -> None:
+    """It moves where index 1 is in the file, so that no frame begins there."""
+    gap = "    INDEX 00 00:00:00\n    INDEX 01 00:00:13\n"
+    sheet = one(declared).replace("    INDEX 01 00:00:00\n", gap)
+    with pytest.raises(CorruptError, match=f"track 1 is declared {declared}.* is MODE1/2352"):
+        image.open(write(tmp_path, sheet, a_bin=frames.data(40)[0]))
+
+
+def test_a_track_that_begins_elsewhere_is_said_of_it(tmp_path: Path) -> None:
+    """Audio of 2352 bytes declared CD+G shows nothing itself."""
+    sheet = one("CDG") + "  TRACK 02 MODE1/2352\n    INDEX 01 00:00:05\n"
+    path = write(tmp_path, sheet, a_bin=frames.audio(5) + DATA[0])
+    with pytest.raises(CorruptError, match="track 2 begin 1872 bytes after"):
+        image.open(path)
+
+
+def test_whole_frames_inside_a_volume_are_its_files(tmp_path: Path) -> None:
+    content = COOKED[: 20 * 2048] + FORM[0][: 18 * 2352] + DATA[0] * 3
+    content = content[: len(content) // 2048 * 2048]
+    assert user(disc(write(tmp_path, one("MODE1/2048"), a_bin=content))) == content
+
+
+def test_data_in_the_gap_of_hidden_audio_is_not_held_against_it(tmp_path: Path) -> None:
+    gap = "    INDEX 00 00:00:00\n    INDEX 01 00:00:20\n"
+    sheet = one("AUDIO").replace("    INDEX 01 00:00:00\n", gap)
+    assert kinds(write(tmp_path, sheet, a_bin=DATA[0] + frames.audio(9))) == ["no-data"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("mode", "start", "stop", "after"),
+    [
+        ("MODE1/2352", 0, RAW, 0),
+        ("MODE1/2368", 0, RAW, 16),
+        ("MODE1/2448", 0, RAW, 96),
+        ("MODE2/2448", 0, RAW, 96),
+        ("MODE2/2336", 16, RAW, 0),
+        ("MODE2/2332", 16, RAW - 4, 0),
+    ],
+)
+def test_short_tracks_are_what_they_are_declared(
+    tmp_path: Path, mode: str, start: int, stop: int, after: int, count: int
+) -> None:
+    content, plain = frames.data(count, mode=int(mode[4]))
+    path = write(tmp_path, one(mode), a_bin=parts(content, start, stop, bytes(after)))
+    assert user(disc(path)) == plain
+
+
 def test_a_data_track_without_a_sync_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorruptError, match="sync"):
         image.open(write(tmp_path, one("MODE1/2352"), a_bin=frames.audio(20)))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from diskimage.disc.address import PREGAP, time
-from diskimage.disc.content import agrees, has_edc, shown, synced
+from diskimage.disc.content import agrees, has_edc, lattice, shown, synced
 from diskimage.disc.modes import RAW, SYNC, whole
 from diskimage.disc.tracks import Lay
 from diskimage.errors import CorruptError, TruncatedError
@@ -148,14 +148,17 @@ def _inside(part: Segment, entry: Entry, sheet: str) -> None:
 
 def _confirmed(entry: Entry, parts: Iterable[Segment], sheet: str, gate: Gate) -> Mode:
     """The track's mode, once its content does not contradict it."""
-    parts = [p for p in parts if p.index and p.index.number and p.frames > 0]
-    stored = [p for p in parts if p.at < p.file.stop]
-    if not stored:
+    stored = [p for p in parts if p.frames > 0 and p.at < p.file.stop]
+    counted = [p for p in stored if p.index and p.index.number]
+    if not counted:
         return entry.mode
-    part, mode = max(stored, key=lambda p: p.frames), entry.mode
-    stop = min(part.file.stop, part.at + part.frames * mode.size)
-    source = part.file.source
-    found = shown(source, part.at, stop)
+    mode, file = entry.mode, max(counted, key=lambda p: p.frames).file
+    inside = [p for p in stored if p.file is file]
+    gap, at = inside[0].at, next(p.at for p in inside if p in counted)
+    stop = min(file.stop, inside[-1].at + inside[-1].frames * mode.size)
+    found = shown(file.source, at, stop, declared=mode)
+    if found is None:
+        found = _elsewhere(entry, file, gap, at, stop, sheet)
     if found is not None and not agrees(mode, found):
         raise CorruptError(
             f"line {entry.line}: track {entry.number} is declared {mode.name}, its content is "
@@ -163,17 +166,40 @@ def _confirmed(entry: Entry, parts: Iterable[Segment], sheet: str, gate: Gate) -
             file=sheet,
             remedy=f"write TRACK {entry.number:02} {found.name}",
         )
-    if found is None and not synced(source, part.at, stop, mode):
+    if found is None and not synced(file.source, at, stop, mode):
         raise CorruptError(
             f"line {entry.line}: track {entry.number} is declared {mode.name}, and none of its "
             "sampled frames begins with a sync",
             file=sheet,
             remedy="the file is not what the sheet was written for",
         )
-    if not has_edc(source, part.at, stop, mode):
-        gate.warn("checksum", f"track {entry.number} was written without EDC and ECC", part.at)
+    if not has_edc(file.source, at, stop, mode):
+        gate.warn("checksum", f"track {entry.number} was written without EDC and ECC", at)
         return replace(mode, edc=False)
     return mode
+
+
+def _elsewhere(entry: Entry, file: Opened, gap: int, at: int, stop: int, sheet: str) -> Mode | None:
+    """The mode of whole frames that are not where the sheet puts them, from `at` or its gap on.
+
+    A wrong frame size moves everything after the first frame. Frames of the declared size in the
+    gap alone are none of the track's: data before hidden audio, the end of the track before.
+    """
+    mode = entry.mode
+    strayed = lattice(file.source, gap, stop)
+    if strayed is None or strayed[0].size == mode.size:
+        strayed = lattice(file.source, at, stop)
+    if strayed is None:
+        return None
+    found, phase = strayed
+    if phase and agrees(mode, found):
+        raise CorruptError(
+            f"line {entry.line}: the frames of track {entry.number} begin {phase} bytes after "
+            "where the sheet puts them",
+            file=sheet,
+            remedy="mend the modes and indexes of the tracks before it",
+        )
+    return found
 
 
 def _addressed(
