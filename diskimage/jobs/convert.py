@@ -166,6 +166,8 @@ def target_rules(path: str, to: str | None, options: Mapping[str, object]) -> Fo
     UnsupportedError for one that a pipe cannot take."""
     rules = registry.named(to) if to is not None else registry.of_suffix(path)
     if rules is None:
+        if Path(path).is_dir():
+            raise UsageError("is a directory", file=path, remedy="name a file in it")
         raise UsageError("its suffix names no format", file=path, remedy="say it with --to FORMAT")
     demand_options(rules, options)
     if path == PIPE and not rules.in_order:

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 
-from diskimage.errors import DiskImageError, ExistsError, UsageError, from_os
+from diskimage.errors import DiskImageError, ExistsError, MissingError, UsageError, from_os
 from diskimage.kernels import copying
 from diskimage.sources.file import checked_name
 
@@ -96,8 +96,10 @@ class FileSink:
         self._folder, self._main = os.path.split(checked_name(os.fspath(path)))
         self._overwrite, self._durable, self._guard = overwrite, durable, guard
         self._targets: dict[str, FileTarget] = {}
+        if not os.path.isdir(self._folder or "."):
+            raise MissingError("no such directory", file=self._folder, remedy="make it first")
         if not self._main:
-            raise UsageError("a target needs a file name", file=path)
+            raise UsageError("is a directory", file=path, remedy="name a file in it")
         self._refuse_existing(self._main)
 
     def target(self, file: str = "") -> FileTarget:

@@ -14,7 +14,7 @@ import pytest
 
 import diskimage
 from diskimage.engine.estimate import estimate
-from diskimage.errors import LimitError, UsageError
+from diskimage.errors import LimitError, MissingError, UsageError
 from diskimage.jobs.hash import manifest
 from diskimage.jobs.measure import _device_plan, full, measure
 from diskimage.registry import named
@@ -183,3 +183,12 @@ def test_a_tree_becomes_nothing_but_an_iso(name: str, to: str | None, tmp_path: 
         diskimage.create(tmp_path / name, from_tree=tmp_path / "tree", to=to)
     assert [path.name for path in tmp_path.iterdir()] == ["tree"]
     diskimage.create(tmp_path / "t.img", from_tree=tmp_path / "tree", to="iso")
+
+
+def test_a_target_in_no_directory_and_one_that_is_a_directory(raw: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match="no: no such directory"):
+        diskimage.convert(raw, tmp_path / "no" / "disk.vdi")
+    for target in (str(tmp_path), f"{tmp_path}/"):
+        for job in (diskimage.convert, diskimage.copy):
+            with pytest.raises(UsageError, match="is a directory"):
+                job(raw, target)
