@@ -245,7 +245,10 @@ def _judged(name: str, file: str) -> str:
     if ".." in parts:
         refused = "a path that climbs"
     if refused or not parts:
-        remedy = "pass a mapping of the name to the file you mean"
+        remedy = (
+            "put the file beside this one and name it here without a path, or in Python pass"
+            " references={this name: the file you mean}"
+        )
         message = f"names {name!r}, {refused or 'no file'}"
         raise RefusedReferenceError(message, file=file, remedy=remedy)
     return "/".join(parts)

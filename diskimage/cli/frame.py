@@ -28,7 +28,7 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 def diskimage() -> None:
     """Every disk image is a block device: look at it, hash, compare, convert, copy, check it.
 
-    Every verb takes --json and says what went wrong as one line; see VERB --help.
+    All but cat take --json; what goes wrong is said in a line or two. See VERB --help.
     """
 
 
