@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from construct import Bytes, Int8ul, Int16ul, Int32ul, Padding, Struct
 
+from diskimage.disc import volume
 from diskimage.disc.content import SAMPLES, VOLUME, has_edc, shown
 from diskimage.disc.modes import MODE2_2332, MODE2_2336, SYNC, USER, cooks
 from diskimage.disc.reduce import losses as reduced, user_bytes
@@ -24,6 +25,7 @@ from diskimage.model import (
     Device,
     Disc,
     Extent,
+    Finding,
     Format,
     Gate,
     Kind,
@@ -38,11 +40,9 @@ from diskimage.model import (
 from diskimage.parse import fields, read
 from diskimage.sources.memory import MemorySource
 
-DESCRIPTORS = 16  # the sector of the first volume descriptor
 PRIMARY, BOOT, END = 1, 0, 255
 BLOCKS = (512, 1024, 2048)
 DIRECTORY = 0x02  # of a directory record's flags
-PADDING = 150  # sectors that writers add after the volume, so that drives can read ahead
 EL_TORITO = b"EL TORITO SPECIFICATION"
 
 # ECMA-119 8.4; both-byte-order fields are read little-endian here, the file system compares them
@@ -84,14 +84,14 @@ class Volume(NamedTuple):
 
 def probe(look: Look) -> Bid | None:
     """A volume descriptor at sector 16 of any frame size, or two syncs a frame apart."""
-    if _volume_at(look.head, DESCRIPTORS * USER):
-        return Bid(90, f"{_standard(look.head, DESCRIPTORS * USER)} at 32769 (2048-byte frames)")
+    if _volume_at(look.head, volume.FIRST * USER):
+        return Bid(90, f"{_standard(look.head, volume.FIRST * USER)} at 32769 (2048-byte frames)")
     head = MemorySource(look.head)
     found = shown(head, 0, len(look.head)) if look.head[:12] == SYNC else None
     if found is not None and cooks(found):
         return Bid(90, f"sync every {found.size} bytes ({found.name} frames)")
     for mode in (MODE2_2336, MODE2_2332):
-        at = DESCRIPTORS * mode.size + mode.user_at
+        at = volume.FIRST * mode.size + mode.user_at
         if _volume_at(look.head, at):
             return Bid(90, f"{_standard(look.head, at)} at {at + 1} ({mode.size}-byte frames)")
     if look.suffix == ".iso" and look.size:
@@ -127,14 +127,13 @@ def _all_of(source: Source) -> Iterator[Extent]:
 
 def _mode(source: Source) -> Mode | None:
     """The mode of bare frames; None for a 2048-byte image, which its descriptor tells first."""
-    at = DESCRIPTORS * USER
-    if source.size >= at + 6 and _volume_at(bytes(read(source, at, 6, "sector 16")), 0):
+    if volume.present(source):
         return None
     mode = shown(source, 0, source.size)
     if mode is not None and cooks(mode) and mode.size != USER:
         return mode
     for bare in (MODE2_2336, MODE2_2332):
-        at = DESCRIPTORS * bare.size + bare.user_at
+        at = volume.FIRST * bare.size + bare.user_at
         if source.size >= at + 6 and _volume_at(bytes(read(source, at, 6, "sector 16")), 0):
             return bare
     return None
@@ -153,7 +152,15 @@ def _disc(source: Source, mode: Mode, gate: Gate) -> Disc:
         gate.warn("checksum", f"none of {min(count, SAMPLES)} sampled frames carries an EDC")
     piece = Piece(0, count, source, 0, mode)
     lay = Lay(1, 1, mode, (piece,), ((1, 0),))
-    return assemble([lay], file=source.name, info={"variant": mode.name})
+    disc = assemble([lay], file=source.name, info={"variant": mode.name})
+    volume.weigh_disc(disc, gate)
+    return disc
+
+
+def check(source: Source, _gate: Gate) -> Iterator[Finding]:
+    """What the descriptors' place shows; the file system's own check says the rest."""
+    if _mode(source) is None and not volume.present(source):
+        yield Finding("corrupt", "no volume descriptor, of ISO 9660 or UDF", volume.FIRST * USER)
 
 
 def _say_sheet(source: Source, gate: Gate) -> None:
@@ -168,24 +175,20 @@ def _say_sheet(source: Source, gate: Gate) -> None:
 def _describe(source: Source, gate: Gate) -> dict[str, object]:
     """What the volume says of itself, held against the file."""
     info: dict[str, object] = {"variant": str(USER), "sector_size": USER}
-    volume = _volume(source, gate)
-    if volume is None:
+    found = _volume(source, gate)
+    if found is None:
         gate.warn("volume", "no primary volume descriptor")
         return info
-    claimed = volume.space * volume.block
-    if claimed > source.size:
-        gate.warn("size", f"the volume has {claimed} bytes, the file {source.size}", source.size)
-    elif source.size - claimed > PADDING * USER:
-        more = source.size - claimed
-        gate.warn("size", f"{more} bytes follow the volume, more than padding", claimed)
-    if not volume.ended:
+    claimed = found.space * found.block
+    volume.weigh(claimed, source.size, gate, source.size)
+    if not found.ended:
         gate.warn("volume", "the volume descriptors have no terminator")
-    if volume.catalog is not None and (volume.catalog + 1) * USER > source.size:
-        gate.warn("boot", f"the boot catalogue at sector {volume.catalog} is past the end")
+    if found.catalog is not None and (found.catalog + 1) * USER > source.size:
+        gate.warn("boot", f"the boot catalogue at sector {found.catalog} is past the end")
     info |= {
-        "volume": volume.label, "system": volume.system, "volume_size": claimed,
-        "logical_block": volume.block, "bootable": volume.catalog is not None,
-        "joliet": volume.joliet,
+        "volume": found.label, "system": found.system, "volume_size": claimed,
+        "logical_block": found.block, "bootable": found.catalog is not None,
+        "joliet": found.joliet,
     }  # fmt: skip
     return info
 
@@ -194,7 +197,7 @@ def _volume(source: Source, gate: Gate) -> Volume | None:
     """The first primary descriptor among at most as many as the limit says."""
     primary, catalog, joliet, ended = None, None, False, False
     for number in range(gate.limits.volume_descriptors):
-        at = (DESCRIPTORS + number) * USER
+        at = (volume.FIRST + number) * USER
         if at + USER > source.size:
             break
         sector = bytes(read(source, at, USER, "a volume descriptor"))
@@ -269,5 +272,6 @@ FORMAT = Format(
     open=open_iso,
     losses=losses,
     create=create,
+    check=check,
     in_order=True,
 )

@@ -61,7 +61,8 @@ def check(
     with opened(image, **how) as found:
         watch = Watch(progress, cancel)
         problems, more = _bounded(_problems(found, watch), found.limits.problems)
-        return Checked(found.name, found.format, found.size, problems, more, found.warnings)
+        said = tuple(dict.fromkeys(found.warnings))  # a format's check may say again what open did
+        return Checked(found.name, found.format, found.size, problems, more, said)
 
 
 def _bounded(findings: Iterable[Finding], most: int) -> tuple[tuple[Finding, ...], int]:

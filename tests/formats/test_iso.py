@@ -103,11 +103,27 @@ def test_a_sheet_beside_bare_frames_is_said(tmp_path: Path) -> None:
 
 def test_a_cut_file_is_said(tmp_path: Path) -> None:
     path = put(tmp_path, b"".join(FIRST)[:-100], "a.bin")
-    assert kinds(path) == ["truncated"]
+    assert kinds(path) == ["truncated", "size"]
     assert disc(path).tracks[0].length == 39
     with image.open(put(tmp_path, PLAIN[:-100])) as opened:
         assert opened.read(0, opened.size) == PLAIN[:-100]
         assert [warning.kind for warning in opened.warnings] == ["size", "size"]
+
+
+@pytest.mark.parametrize("name", ["MODE1/2352", "MODE2/2352", "MODE2/2336"])
+@pytest.mark.parametrize(("cut", "warned"), [(0, []), (1, ["size"]), (20, ["size"])])
+def test_frames_cut_between_two_are_said(
+    tmp_path: Path, name: str, cut: int, warned: list[str]
+) -> None:
+    whole = FIRST if name.startswith("MODE1") else SECOND
+    skip = 16 if name.endswith("2336") else 0
+    stored = b"".join(frame[skip:] for frame in whole[: len(whole) - cut])
+    path = write(tmp_path, one(name), a_bin=stored)
+    assert kinds(path) == warned
+    if warned:
+        assert f"the volume has 81920 bytes, the data of track 1 {(40 - cut) * 2048}" in said(path)
+    path.unlink()
+    assert kinds(path.with_name("a.bin")) == warned
 
 
 @pytest.mark.parametrize(

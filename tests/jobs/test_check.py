@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from threading import Event
 
@@ -20,8 +21,7 @@ COUNT = 1000  # frames, in three batches
 
 @pytest.fixture
 def sheet(tmp_path: Path) -> Path:
-    user = volume()
-    user += bytes(COUNT * 2048 - len(user))
+    user = volume(COUNT)
     raw = b"".join(mode1(user[2048 * lba : 2048 * lba + 2048], lba) for lba in range(COUNT))
     return write(tmp_path, one("MODE1/2352", name="A.BIN"), a_bin=raw)  # a case to warn of
 
@@ -80,3 +80,22 @@ def test_a_cut_volume_is_converted_as_far_as_it_goes_and_never_called_intact(
     assert diskimage.compare(cut, tmp_path / "cut.cue").equal
     assert done.size == len(whole) - 4 * 2048
     assert "truncated" in {problem.kind for problem in diskimage.check(cut).problems}
+
+
+def test_what_holds_no_volume_is_no_intact_iso(tmp_path: Path) -> None:
+    path = tmp_path / "junk.iso"
+    path.write_bytes(random.Random(4).randbytes(50000))
+    found = diskimage.check(path)
+    assert [(p.kind, p.at) for p in found.problems] == [("corrupt", 32768)]
+    assert [warning.kind for warning in found.warnings] == ["volume", "size"]
+    path.write_bytes(b"BEA01".rjust(6, b"\0").rjust(32768 + 6, b"\0").ljust(40960, b"\0"))
+    assert diskimage.check(path).ok  # a UDF bridge's mark
+
+
+def test_a_warning_is_said_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.vdi"
+    diskimage.create(path, 1 << 20)
+    with diskimage.open(path) as image:
+        for _ in range(2):
+            image.warn("odd", "said twice")
+        assert [str(warning) for warning in diskimage.check(image).warnings] == ["odd: said twice"]

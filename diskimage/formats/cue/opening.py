@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from diskimage.disc.tracks import assemble
+from diskimage.disc.volume import weigh_disc
 from diskimage.disc.wave import is_riff, samples
 from diskimage.errors import (
     CorruptError,
@@ -54,7 +55,7 @@ def open_cue(source: Source, gate: Gate) -> Disc:
         if number not in used:
             gate.warn("sheet", f"line {named.line}: FILE {named.name!r} holds no index")
     files = {number: _opened(sheet, number, source, gate) for number in sorted(used)}
-    return assemble(
+    disc = assemble(
         lay_out(sheet.tracks, files, source.name, gate),
         file=source.name,
         medium=_medium(sheet),
@@ -67,6 +68,8 @@ def open_cue(source: Source, gate: Gate) -> Disc:
             "remarks": list(sheet.remarks),
         },
     )
+    weigh_disc(disc, gate)
+    return disc
 
 
 def _part(named: Named, instead: tuple[str, ...], sheet: Source, gate: Gate) -> Source:
