@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Unpack
 
-from diskimage.engine.compare import differing
+from diskimage.engine.compare import GRAIN, differing
 from diskimage.engine.copy import Work
 from diskimage.engine.progress import Report
 from diskimage.image import Image
@@ -18,6 +18,7 @@ from diskimage.layers.slice import Slice
 from diskimage.model import Device, Disc, Finding, Track
 from diskimage.ranges import Ranges
 from diskimage.sources.anything import What
+from diskimage.words import rounded
 
 MOST = 1 << 20  # ranges of one answer
 
@@ -110,8 +111,14 @@ def _compared(a: Device, b: Device, strict: bool, made: Work) -> tuple[Ranges, l
     if rest and strict:
         found |= Ranges([(shared, rest)])
     elif rest:
-        tail = differing(Slice(longer, shared, rest), Blank(rest), made, MOST)
-        found |= Ranges((shared + r.start, r.length) for r in tail)
+        edge = min(rounded(shared, GRAIN), longer.size)
+        if differing(Slice(longer, shared, edge - shared), Blank(edge - shared), made):
+            sector = shared // GRAIN * GRAIN
+            found |= Ranges([(sector, edge - sector)])
+        tail = differing(
+            Slice(longer, edge, longer.size - edge), Blank(longer.size - edge), made, MOST
+        )
+        found |= Ranges((edge + r.start, r.length) for r in tail)
     if rest:
         said.append(Finding("size", f"one is {rest} bytes longer than the other"))
     if len(found) >= MOST:

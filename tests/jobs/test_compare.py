@@ -44,3 +44,12 @@ def test_audio_that_only_one_side_has_is_said(tmp_path: Path) -> None:
     assert found.equal
     said = [str(warning) for warning in found.warnings]
     assert said == ["audio: only the data of track 1 was compared; audio of track 2 was not"]
+
+
+def test_what_one_image_has_more_is_told_by_sectors() -> None:
+    short, long = b"a" * 1000, b"a" * 1000 + bytes(12) + bytes(600) + b"x"
+    said = diskimage.compare(short, long, format="raw", format_b="raw")
+    assert list(said.ranges) == [(1536, 77)]
+    said = diskimage.compare(short, short + b"x" + bytes(600), format="raw", format_b="raw")
+    assert list(said.ranges) == [(512, 512)]
+    assert diskimage.compare(short, short + bytes(5), format="raw", format_b="raw").equal
