@@ -12,8 +12,8 @@ from threading import Event
 from diskimage import registry
 from diskimage.disc import wave
 from diskimage.disc.modes import RAW
-from diskimage.engine.copy import Work
 from diskimage.disc.reduce import CONTENT
+from diskimage.engine.copy import Work
 from diskimage.engine.estimate import estimate
 from diskimage.engine.frames import FramePolicy
 from diskimage.engine.progress import Report
@@ -149,7 +149,7 @@ def _mendable(image: Image, rules: Format, repair: bool) -> None:
 
 def _written(
     path: str, image: Image, plan: Plan, sink: Sink, made: Work
-) -> tuple[Collection[str], int]:
+) -> tuple[list[str], int]:
     """Run the plan: the paths that it made, and the bytes written."""
     made.watch.begin("convert", image.size)
     run(settled(plan, image), sink, made)
