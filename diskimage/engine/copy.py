@@ -222,14 +222,24 @@ def _through_memory(
     with Feeder(sums) as feeder:
         for window, buffer, stored in ordered(move, tasks, work.threads):
             written = store(window, buffer) if stored is None else stored
-            if buffer is None:
-                free = feeder.zeros(window.length) if sums else []
-            else:
-                free = feeder.feed(buffer) if sums else [buffer]
+            if buffer is None and sums:
+                _feed_zeros(feeder, window.length, work)
+                continue
+            free = [] if buffer is None else feeder.feed(buffer) if sums else [buffer]
             for view in free:
                 work.buffers.give(view)
             work.watch.passed(window.length, written=written)
         feeder.finish()
+
+
+def _feed_zeros(feeder: Feeder, length: int, work: Work) -> None:
+    """Digest zeros that nobody read, in pieces: a hole of terabytes takes a digest hours."""
+    while length:
+        piece = min(length, PIECE)
+        for view in feeder.zeros(piece):
+            work.buffers.give(view)
+        work.watch.passed(piece)
+        length -= piece
 
 
 def load(window: Window, work: Work) -> memoryview:
@@ -250,8 +260,10 @@ def digest(blocks: Iterator[Runs], sums: tuple[Sum, ...], work: Work) -> None:
 
     with Feeder(sums) as feeder:
         for window, buffer in ordered(get, tasks, work.threads):
-            free = feeder.zeros(window.length) if buffer is None else feeder.feed(buffer)
-            for view in free:
+            if buffer is None:
+                _feed_zeros(feeder, window.length, work)
+                continue
+            for view in feeder.feed(buffer):
                 work.buffers.give(view)
             work.watch.passed(window.length, read=window.stored)
         feeder.finish()

@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -192,3 +193,15 @@ def test_a_target_in_no_directory_and_one_that_is_a_directory(raw: Path, tmp_pat
         for job in (diskimage.convert, diskimage.copy):
             with pytest.raises(UsageError, match="is a directory"):
                 job(raw, target)
+
+
+def test_progress_goes_on_over_a_hole(tmp_path: Path) -> None:
+    hole = make(tmp_path / "hole.raw", 96 * MIB, {})
+    for job in (
+        lambda report: diskimage.hash(hole, ["crc32"], progress=report),
+        lambda report: diskimage.copy(hole, tmp_path / "c.raw", hashes=["crc32"], progress=report),
+    ):
+        seen: list[int] = []
+        job(lambda progress, seen=seen: seen.append(progress.done))
+        assert seen[-1] == 96 * MIB
+        assert max(b - a for a, b in pairwise(seen)) <= 16 * MIB
