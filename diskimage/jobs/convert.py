@@ -10,14 +10,14 @@ from pathlib import Path
 from threading import Event
 
 from diskimage import registry
-from diskimage.disc import wave
+from diskimage.disc import volume, wave
 from diskimage.disc.modes import RAW
 from diskimage.disc.reduce import CONTENT
 from diskimage.engine.copy import Work
 from diskimage.engine.estimate import estimate
 from diskimage.engine.frames import FramePolicy
 from diskimage.engine.progress import Report
-from diskimage.engine.read import source as device_source
+from diskimage.engine.read import Reader, source as device_source
 from diskimage.engine.run import run
 from diskimage.errors import LossError, UnsupportedError, UsageError
 from diskimage.gate import Policy
@@ -120,6 +120,7 @@ def convert(
         kept = _extracted(image, extract or {}, path)
         losses = weighed(image, rules, {*lossy, *kept}, options)
         dropped = [loss for loss in losses if loss.name not in kept]
+        odd = list(_without_volume(image, rules))
         guard = refuse(image.sources, [*parents, *named_by(image)])
         sink = sink_for(path, overwrite=overwrite, durable=durable, guard=guard)
         made = work(progress, cancel, threads, policy)
@@ -130,7 +131,7 @@ def convert(
             files, written = _paths(path, outputs), sum(outputs.values())
         else:
             files, written = _written(path, image, plan, sink, made)
-        warnings = (*image.warnings, *missing, *_lost(dropped), *policy.told(limits.problems))
+        warnings = (*image.warnings, *missing, *odd, *_lost(dropped), *policy.told(limits.problems))
         return Converted(
             image.name, image.format, path, rules.name, image.size, written, tuple(files),
             tuple(dropped), warnings, time.monotonic() - began, dry_run,
@@ -147,9 +148,7 @@ def _mendable(image: Image, rules: Format, repair: bool) -> None:
         )
 
 
-def _written(
-    path: str, image: Image, plan: Plan, sink: Sink, made: Work
-) -> tuple[list[str], int]:
+def _written(path: str, image: Image, plan: Plan, sink: Sink, made: Work) -> tuple[list[str], int]:
     """Run the plan: the paths that it made, and the bytes written."""
     made.watch.begin("convert", image.size)
     run(settled(plan, image), sink, made)
@@ -229,6 +228,15 @@ def weighed(
 def _lost(dropped: list[Loss]) -> Iterator[Finding]:
     for loss in dropped:
         yield Finding("loss", f"not in the target: {loss.message} [{loss.name}]")
+
+
+def _without_volume(image: Image, rules: Format) -> Iterator[Finding]:
+    """An ISO is named for the volume in it, and yet any bytes can be written as one."""
+    if rules.name != "iso" or any(finding.kind == "volume" for finding in image.warnings):
+        return
+    lenient = Reader(FramePolicy(check=False, cut_form2=True))  # the pass judges frames
+    if not volume.present(device_source(image.device, image.name, lenient)):
+        yield Finding("volume", "no primary volume descriptor")
 
 
 def _extracted(image: Image, extract: Mapping[str, str], path: str) -> set[str]:

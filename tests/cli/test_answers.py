@@ -13,6 +13,7 @@ import pytest
 
 import diskimage as library
 from tests.cli.samples import AUDIO, DISK, KIB, MIB, USER, Command, document, refusal
+from tests.makers.iso import volume
 from tests.makers.raw import make
 
 
@@ -317,3 +318,12 @@ def test_help_loads_nothing_heavy(folder: Path) -> None:
     loaded = set(done.stderr.split())
     assert "click" in loaded
     assert not loaded & {"rich", "construct", "pycdlib", "asyncio", "diskimage.image"}
+
+
+@pytest.mark.parametrize(("name", "said"), [("disk.raw", ["volume"]), ("disc.iso", [])])
+def test_an_iso_without_a_volume_is_said(
+    diskimage: Command, folder: Path, name: str, said: list[str]
+) -> None:
+    (folder / "disc.iso").write_bytes(volume())
+    told = document(diskimage("convert", name, "made.iso", "--json"))
+    assert [warning["kind"] for warning in told["warnings"]] == said
