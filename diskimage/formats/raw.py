@@ -139,7 +139,7 @@ def losses(what: Device | Disc) -> list[Loss]:
     return reduced(what)
 
 
-def create(what: Device | Disc, stem: str) -> Plan:  # noqa: ARG001  # one file has no stem to use
+def create(what: Device | Disc, stem: str) -> Plan:
     """Every byte in place, zeros as holes."""
     device = user_bytes(what)
     yield Copy(device.runs(), 0)

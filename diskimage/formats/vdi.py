@@ -296,7 +296,7 @@ def _layout(size: int, type: int) -> Header:
     )  # fmt: skip
 
 
-def create(what: Device | Disc, stem: str, *, type: str = "dynamic") -> Plan:  # noqa: ARG001 - one file
+def create(what: Device | Disc, stem: str, *, type: str = "dynamic") -> Plan:
     """Blocks in guest order; map and data begin at multiples of 1 MiB; the header comes last."""
     device = user_bytes(what)
     if type not in ("dynamic", "fixed"):

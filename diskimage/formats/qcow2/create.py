@@ -186,7 +186,7 @@ def losses(what: Device | Disc, **_: object) -> list[Loss]:
     return reduced(what, SECTOR, "QEMU reads whole sectors")
 
 
-def create(what: Device | Disc, stem: str, **options: Any) -> Plan:  # noqa: ARG001 - one file
+def create(what: Device | Disc, stem: str, **options: Any) -> Plan:
     """The plan that writes `what`. UsageError where options do not fit; ABSENT needs a backing."""
     device = user_bytes(what)
     return _write(device, shape(device.size, **options))
