@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from diskimage import registry
+from diskimage.engine.read import source as device_source
 from diskimage.errors import (
     DiskImageError,
     LimitError,
@@ -86,6 +87,10 @@ class FileGate:
     def password(self) -> str | None:
         """What the caller gave."""
         return self.secret
+
+    def reading(self, device: Device, name: str) -> Source:
+        """The guest bytes of `device` as a source, a few decoded chunks kept."""
+        return device_source(device, name)
 
     def siblings(self) -> tuple[str, ...]:
         """Names of the regular files in the image's directory; none where it may not be listed."""

@@ -7,9 +7,12 @@ subchannel, full tables of contents) counts from the beginning of the first preg
 
 from __future__ import annotations
 
+from functools import cache
+
 PREGAP = 150  # frames before LBA 0
 LONGEST = 449850  # frames up to 99:59:74, the last time that a header can hold
 _LEAD_IN = 450150  # LBA -45150 is 90:00:00
+_MINUTE = 4500  # frames
 
 
 def frames(minute: int, second: int, frame: int) -> int:
@@ -44,3 +47,34 @@ def of_header(header: bytes | bytearray | memoryview) -> int | None:
             return None
         values.append(high * 10 + low)
     return lba(*values)
+
+
+def times(lba: int, count: int) -> bytearray:
+    """The addresses of `count` headers from `lba` on: three bytes each, BCD."""
+    out = bytearray()
+    while count:
+        minute, second, frame = disc_time(lba)
+        first = second * 75 + frame
+        part = min(count, _MINUTE - first)
+        piece = bytearray(_minute()[3 * first : 3 * (first + part)])
+        tens, ones = divmod(minute % 100, 10)  # two digits, whatever a sheet says
+        piece[0::3] = bytes([tens << 4 | ones]) * part
+        out += piece
+        lba, count = lba + part, count - part
+    return out
+
+
+def headers(lba: int, count: int, mode: int) -> bytearray:
+    """The headers of `count` frames of `mode` from `lba` on: address and mode, four bytes each."""
+    out = bytearray(bytes([mode]) * (4 * count))
+    addresses = times(lba, count)
+    for i in range(3):
+        out[i::4] = addresses[i::3]
+    return out
+
+
+@cache
+def _minute() -> bytes:
+    """The addresses of one minute, the minute left at 0."""
+    bcd = [int(f"{n:02}", 16) for n in range(75)]
+    return bytes(n for i in range(_MINUTE) for n in (0, bcd[i // 75], bcd[i % 75]))

@@ -6,7 +6,7 @@ from diskimage.disc.modes import MODE1_2048, MODE1_2352, MODE2_2352, USER
 from diskimage.disc.tracks import Lay, assemble
 from diskimage.errors import UnsupportedError, UsageError
 from diskimage.model import Disc, Piece, Source
-from diskimage.sources.uncook import Uncook
+from diskimage.sources.uncook import uncook
 
 FRAMES = {"mode1": MODE1_2352, "mode2": MODE2_2352, "2048": MODE1_2048}
 
@@ -26,7 +26,7 @@ def framed(source: Source, frames: str = "mode1") -> Disc:
             file=source.name,
             remedy="a disc holds whole sectors; pad the image first",
         )
-    made: Source = source if mode.size == USER else Uncook(source, 2 if frames == "mode2" else 1)
+    made: Source = source if mode.size == USER else uncook(source, 2 if frames == "mode2" else 1)
     piece = Piece(0, source.size // USER, made, 0, mode)
     lay = Lay(1, 1, mode, (piece,), ((1, 0),))
     return assemble([lay], file=source.name, info={"variant": mode.name})

@@ -5,6 +5,7 @@ ECMA-130 clause 14 (modes 0, 1, 2), CD-ROM XA (forms 1 and 2), IEC 60908 (audio)
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from diskimage.model import Mode
@@ -37,6 +38,26 @@ MODES = {
         MODE2_2324, MODE2_2332, MODE2_2336, MODE2_2352, MODE2_2368, MODE2_2448, CDI_2336, CDI_2352,
     )
 }  # fmt: skip
+
+
+_BARE = {
+    CDG: AUDIO, MODE1_2368: MODE1_2352, MODE1_2448: MODE1_2352,
+    MODE2_2368: MODE2_2352, MODE2_2448: MODE2_2352,
+}  # fmt: skip
+
+
+def bare(mode: Mode) -> Mode:
+    """The shape of the main channel alone, of a frame that subchannel follows."""
+    if not mode.subchannel:
+        return mode
+    return replace(_BARE[replace(mode, edc=True)], edc=mode.edc)
+
+
+def followed(mode: Mode, subchannel: int) -> Mode:
+    """The shape of frames of `mode` with so many bytes of subchannel behind each; `mode` itself
+    where no sheet has a name for them."""
+    found = (m for m, main in _BARE.items() if (main.name, m.subchannel) == (mode.name, subchannel))
+    return next(found, mode)
 
 
 def cooks(mode: Mode) -> bool:

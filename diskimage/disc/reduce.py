@@ -46,7 +46,7 @@ def _content_losses(disc: Disc) -> Iterator[Loss]:
         yield Loss("tracks", f"data of {_tracks(further)}")
     if len(disc.sessions) > 1:
         yield Loss("sessions", f"{len(disc.sessions)} sessions become one")
-    if any(track.mode.subchannel for track in disc.tracks):
+    if any(track.subchannel for track in disc.tracks):
         yield Loss("subchannel", "the subchannel of its frames")
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 
-from diskimage.disc.modes import USER, cooks
+from diskimage.disc.modes import USER, bare, cooks
 from diskimage.errors import CorruptError, TruncatedError
 from diskimage.layers.records import Placed
 from diskimage.model import (
@@ -14,19 +14,25 @@ from diskimage.model import (
     Disc,
     Extent,
     Kind,
+    Layout,
     Mode,
     Piece,
     Records,
     Session,
-    Source,
+    Subchannel,
+    TocRow,
     Track,
 )
+from diskimage.model.discs import SessionKind
 
 
 @dataclass(frozen=True, slots=True)
 class Lay:
     """One track as a format lays it: `pieces` from its first pregap frame to its last postgap
-    frame, contiguous in LBA; the last `postgap` frames are made up. Index 1 is among `indexes`."""
+    frame, contiguous in LBA; the last `postgap` frames are made up. Index 1 is among `indexes`.
+
+    A piece whose mode has subchannel (MODE1/2448, CDG) stands for frames that it follows, as
+    interleaved or as 16 bytes of Q, by its size; the disc then has it as the piece's `sub`."""
 
     number: int
     session: int
@@ -56,16 +62,19 @@ def assemble(
     medium: str = "CD",
     catalog: str | None = None,
     text: Mapping[str, str] | None = None,
-    cdtext: Source | None = None,
+    cdtext: bytes | None = None,
+    toc: tuple[TocRow, ...] = (),
+    kinds: Mapping[int, SessionKind] | None = None,
     info: Mapping[str, object] | None = None,
 ) -> Disc:
-    """The disc of `lays`. `file` is the name that errors carry.
+    """The disc of `lays`. `file` is the name that errors carry; `kinds` are those of sessions.
 
     Raises CorruptError where tracks overlap or hold nothing, TruncatedError where a source ends
     before its frames do; both name the track and the LBA.
     """
     if not lays:
         raise CorruptError("the disc has no track", file=file)
+    lays = [replace(lay, pieces=tuple(map(_parted, lay.pieces))) for lay in lays]
     for lay in lays:
         _hold(lay, file)
     for before, after in pairwise(lays):
@@ -79,9 +88,21 @@ def assemble(
     tracks = tuple(map(_track, lays))
     data = next((user_data(track) for track in tracks if cooks(track.mode)), None)
     return Disc(
-        medium, _sessions(lays), tracks, data, _space(tracks, lays[-1].stop),
-        catalog, dict(text or {}), cdtext, dict(info or {}),
+        medium, _sessions(lays, kinds or {}), tracks, data, _space(tracks, lays[-1].stop),
+        catalog, dict(text or {}), cdtext, toc, dict(info or {}),
     )  # fmt: skip
+
+
+def _parted(piece: Piece) -> Piece:
+    """`piece` with the subchannel that follows each of its frames told apart from them."""
+    mode = piece.mode
+    if not mode.subchannel:
+        return piece
+    sub, main = piece.sub, bare(mode)
+    if sub is None and piece.source is not None:
+        layout: Layout = "q16" if mode.subchannel == 16 else "interleaved"
+        sub = Subchannel(piece.source, piece.at + main.size, piece.pitch, layout)
+    return replace(piece, mode=main, sub=sub)
 
 
 def _hold(lay: Lay, file: str) -> None:
@@ -92,8 +113,8 @@ def _hold(lay: Lay, file: str) -> None:
         if piece.source is None:
             continue
         size, have = piece.mode.size, piece.source.size - piece.at
-        if piece.frames * size - piece.tail > have:
-            whole = max(0, have) // size
+        if (piece.frames - 1) * piece.pitch + size - piece.tail > have:
+            whole = max(0, have) // piece.pitch
             raise TruncatedError(
                 f"track {lay.number} needs {piece.frames} frames of {size} bytes, the file ends "
                 f"in the frame at LBA {piece.lba + whole}",
@@ -106,34 +127,39 @@ def _hold(lay: Lay, file: str) -> None:
 def _track(lay: Lay) -> Track:
     first = dict(lay.indexes)[1]
     length = lay.stop - lay.postgap - first
-    inside = _between(lay.pieces, first, first + length)
+    inside = between(lay.pieces, first, first + length)
     return Track(
-        lay.number, lay.session, lay.mode, first, length, first - lay.start, lay.postgap,
+        lay.number, lay.session, bare(lay.mode), first, length, first - lay.start, lay.postgap,
         lay.indexes, lay.pieces, lay.flags, lay.isrc, lay.text,
-        Placed(_frames(inside), lay.mode.size, {"mode": lay.mode.name}),
+        Placed(frames(inside), bare(lay.mode).size, {"mode": bare(lay.mode).name}),
     )  # fmt: skip
 
 
-def _between(pieces: Iterable[Piece], start: int, stop: int) -> Iterator[Piece]:
+def between(pieces: Iterable[Piece], start: int, stop: int) -> Iterator[Piece]:
     """The parts of `pieces` that hold the frames [start, stop)."""
     for piece in pieces:
-        first, last = max(start, piece.lba), min(stop, piece.lba + piece.frames)
+        first, last = max(start, piece.lba), min(stop, piece.stop)
         if first >= last:
             continue
-        ends = last == piece.lba + piece.frames
-        yield Piece(
-            first, last - first, piece.source, piece.at + (first - piece.lba) * piece.mode.size,
-            piece.mode, piece.tail if ends else 0,
+        by, sub = first - piece.lba, piece.sub
+        yield replace(
+            piece, lba=first, frames=last - first, at=piece.at + by * piece.pitch,
+            tail=piece.tail if last == piece.stop else 0,
+            sub=None if sub is None else replace(sub, at=sub.at + by * sub.pitch),
         )  # fmt: skip
 
 
-def _frames(pieces: Iterable[Piece]) -> Iterator[Extent]:
+def frames(pieces: Iterable[Piece]) -> Iterator[Extent]:
     """The frames of `pieces` as stored, one behind the other from guest byte 0."""
     start = 0
     for piece in pieces:
-        length = piece.frames * piece.mode.size
+        size = piece.mode.size
+        length = piece.frames * size
         if piece.source is None:
             yield Extent(start, length, Kind.ZERO, hole=True)
+        elif piece.pitch != size:
+            records = Records(size, piece.pitch, origin=piece.at, lba=piece.lba)
+            yield Extent(start, length, Kind.DATA, piece.source, piece.at, records=records)
         else:
             stored = length - piece.tail
             yield Extent(start, stored, Kind.DATA, piece.source, piece.at)
@@ -142,14 +168,9 @@ def _frames(pieces: Iterable[Piece]) -> Iterator[Extent]:
         start += length
 
 
-def stored_frames(track: Track, start: int, stop: int) -> Device:
-    """The frames [start, stop) of `track` as stored, made-up ones as zeros, gaps too."""
-    return Placed(_frames(_between(track.pieces, start, stop)), track.mode.size)
-
-
 def user_data(track: Track) -> Device:
     """The 2048 user bytes of each frame of a data track: index 1 to the next track's first one."""
-    inside = _between(track.pieces, track.lba, track.lba + track.length)
+    inside = between(track.pieces, track.lba, track.lba + track.length)
     return Placed(_cooked(inside, track.lba), USER, {"track": track.number})
 
 
@@ -160,11 +181,11 @@ def _cooked(pieces: Iterable[Piece], base: int) -> Iterator[Extent]:
         mode = piece.mode
         if piece.source is None:
             yield Extent(start, length, Kind.ZERO, hole=True)
-        elif mode.size == USER:
+        elif piece.pitch == USER:
             yield Extent(start, length, Kind.DATA, piece.source, piece.at)
         else:
             at = piece.at + mode.user_at
-            records = Records(USER, mode.size, mode, at, piece.lba)
+            records = Records(USER, piece.pitch, mode, at, piece.lba)
             yield Extent(start, length, Kind.DATA, piece.source, at, records=records)
 
 
@@ -177,7 +198,7 @@ def _known(tracks: Iterable[Track]) -> Iterator[Extent]:
     for track in tracks:
         if cooks(track.mode):
             start = max(0, track.lba)
-            yield from _cooked(_between(track.pieces, start, track.lba + track.length), 0)
+            yield from _cooked(between(track.pieces, start, track.lba + track.length), 0)
 
 
 def _filled(extents: Iterable[Extent], size: int) -> Iterator[Extent]:
@@ -192,12 +213,13 @@ def _filled(extents: Iterable[Extent], size: int) -> Iterator[Extent]:
         yield Extent(done, size - done, Kind.ABSENT)
 
 
-def _sessions(lays: Sequence[Lay]) -> tuple[Session, ...]:
+def _sessions(lays: Sequence[Lay], kinds: Mapping[int, SessionKind]) -> tuple[Session, ...]:
     """Sessions by number; the lead-out begins where the last track ends."""
     made = []
     for number, group in groupby(lays, key=lambda lay: lay.session):
         inside = list(group)
-        made.append(Session(number, tuple(lay.number for lay in inside), inside[-1].stop))
+        numbers = tuple(lay.number for lay in inside)
+        made.append(Session(number, numbers, inside[-1].stop, kinds.get(number)))
     return tuple(made)
 
 
@@ -216,4 +238,5 @@ def describe(track: Track) -> dict[str, object]:
         "isrc": track.isrc,
         "text": dict(track.text),
         "stored_frame": track.mode.size,
+        "subchannel": track.subchannel,
     }

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 
-from diskimage.disc.address import disc_time, of_header
+from diskimage.disc.address import of_header, times
 from diskimage.disc.modes import coded, number, whole
 from diskimage.errors import TruncatedError
 from diskimage.kernels.frames import Wrong, check, gather
-from diskimage.model import Disc, Finding, Mode, Piece, Track
+from diskimage.model import Disc, Finding, Piece, Track
 
 BATCH = 446  # frames of one kernel call: 1 MiB
-_MINUTE = 4500  # frames
 _ADDRESS = 12  # where a frame's header is
 _CODES = int(Wrong.EDC | Wrong.P | Wrong.Q)
 _SAID = (
@@ -40,7 +39,7 @@ def problems(disc: Disc, passed: Callable[[int], object] = int) -> Iterator[Find
 
 def weight(disc: Disc) -> int:
     """Stored bytes of the frames that `problems` looks at."""
-    return sum(p.frames * p.mode.size for track in disc.tracks for p in _checked(track))
+    return sum(p.frames * p.pitch for track in disc.tracks for p in _checked(track))
 
 
 def _checked(track: Track) -> Iterator[Piece]:
@@ -54,37 +53,37 @@ def _checked(track: Track) -> Iterator[Piece]:
 
 def _faults(piece: Piece, passed: Callable[[int], object]) -> Iterator[Fault]:
     """The faults of a piece, frame after frame."""
-    source, mode = piece.source, piece.mode
+    source, mode, pitch = piece.source, piece.mode, piece.pitch
     assert source is not None
     for done in range(0, piece.frames, BATCH):
         count, lba = min(BATCH, piece.frames - done), piece.lba + done
-        raw = memoryview(bytearray(count * mode.size))
-        at = piece.at + done * mode.size
+        raw = memoryview(bytearray((count - 1) * pitch + mode.size))
+        at = piece.at + done * pitch
         got = source.read_into(at, raw)
         if got != len(raw):
             raise TruncatedError(
-                f"frame LBA {lba + got // mode.size} is cut short by the end of the file",
+                f"frame LBA {lba + got // pitch} is cut short by the end of the file",
                 file=source.name,
                 at=at + got,
                 remedy="the file became shorter while it was read",
             )
         passed(len(raw))
-        yield from _batch(raw, mode, lba, count)
+        yield from _batch(raw, piece, lba, count)
 
 
-def _batch(raw: memoryview, mode: Mode, lba: int, count: int) -> Iterator[Fault]:
+def _batch(raw: memoryview, piece: Piece, lba: int, count: int) -> Iterator[Fault]:
     """The faults of `count` frames from `lba` on. Sound ones cost no work in Python."""
-    status = bytearray(count)
-    check(raw, mode.size, mode.missing, number(mode), status)
+    mode, pitch, status = piece.mode, piece.pitch, bytearray(count)
+    check(raw, pitch, mode.missing, number(mode), status)
     wanted = 0xFF & ~int(Wrong.FORM2)
-    addresses, expected = bytearray(3 * count), b""
+    addresses, expected = bytearray(3 * count), bytearray()
     if whole(mode):
-        gather(raw, mode.size, _ADDRESS, 3, addresses)
-        expected = _times(lba, count)
-    if not any(status.translate(_masks(wanted))) and expected in (b"", bytes(addresses)):
+        gather(raw, pitch, _ADDRESS, 3, addresses)
+        expected = times(lba, count)
+    if not any(status.translate(_masks(wanted))) and expected in (b"", addresses):
         return
     for i in range(count):
-        if status[i] & _CODES and not coded(raw[i * mode.size : (i + 1) * mode.size], mode):
+        if status[i] & _CODES and not coded(raw[i * pitch : i * pitch + mode.size], mode):
             status[i] &= 0xFF & ~_CODES
         for bit, kind, what in _SAID:
             if status[i] & wanted & bit:
@@ -105,28 +104,6 @@ def _elsewhere(header: bytearray, lba: int) -> str:
 def _masks(wanted: int) -> bytes:
     """A translation that keeps the wanted bits."""
     return bytes(value & wanted for value in range(256))
-
-
-@cache
-def _minute() -> bytes:
-    """The headers of one minute, the minute left at 0."""
-    bcd = [int(f"{n:02}", 16) for n in range(75)]
-    return bytes(n for i in range(_MINUTE) for n in (0, bcd[i // 75], bcd[i % 75]))
-
-
-def _times(lba: int, count: int) -> bytes:
-    """The addresses of `count` headers from `lba` on."""
-    out = bytearray()
-    while count:
-        minute, second, frame = disc_time(lba)
-        first = second * 75 + frame
-        part = min(count, _MINUTE - first)
-        piece = bytearray(_minute()[3 * first : 3 * (first + part)])
-        tens, ones = divmod(minute % 100, 10)  # two digits, whatever a sheet says
-        piece[0::3] = bytes([tens << 4 | ones]) * part
-        out += piece
-        lba, count = lba + part, count - part
-    return bytes(out)
 
 
 def _grouped(faults: Iterable[Fault]) -> Iterator[Finding]:

@@ -64,6 +64,6 @@ def _sectors(track: Track, most: int) -> Iterator[bytearray]:
         for piece in track.pieces:
             if piece.source is not None and piece.lba <= lba < piece.lba + piece.frames:
                 sector = bytearray(USER)
-                at = piece.at + (lba - piece.lba) * piece.mode.size + piece.mode.user_at
+                at = piece.at + (lba - piece.lba) * piece.pitch + piece.mode.user_at
                 piece.source.read_into(at, memoryview(sector))
                 yield sector

@@ -15,7 +15,7 @@ from diskimage.disc.modes import RAW
 from diskimage.disc.reduce import CONTENT
 from diskimage.engine.copy import Work
 from diskimage.engine.estimate import estimate
-from diskimage.engine.frames import FramePolicy
+from diskimage.engine.policy import FramePolicy
 from diskimage.engine.progress import Report
 from diskimage.engine.read import Reader, source as device_source
 from diskimage.engine.run import run
@@ -24,23 +24,17 @@ from diskimage.gate import Policy
 from diskimage.image import Image
 from diskimage.jobs.opening import held, told, work
 from diskimage.jobs.publishing import PIPE, backed, named_by, refuse, settled, sink_for
-from diskimage.layers.records import Placed
 from diskimage.limits import LIMITS, Limits
 from diskimage.model import (
     Copy,
-    Device,
     Disc,
-    Extent,
     Finding,
     Format,
-    Kind,
     Loss,
     Plan,
     Put,
-    Records,
     Sink,
     Size,
-    Track,
 )
 from diskimage.sources.anything import What
 
@@ -261,15 +255,6 @@ def _with_audio(plan: Plan, image: Image, kept: Collection[str], stem: str) -> P
         if track.mode.audio:
             name = f"{stem} (Track {track.number:02}).wav"
             yield Put(0, wave.header(track.length), file=name)
-            yield Copy(_samples(track).runs(), wave.HEADER, file=name)
+            assert track.main is not None
+            yield Copy(track.main.runs(), wave.HEADER, file=name)
             yield Size(wave.HEADER + track.length * RAW, file=name)
-
-
-def _samples(track: Track) -> Device:
-    """The samples of an audio track: its frames without the subchannel that may follow each."""
-    assert track.main is not None
-    if track.mode.size == RAW:
-        return track.main
-    frames = device_source(track.main, f"track {track.number}")
-    shape = Records(RAW, track.mode.size)
-    return Placed([Extent(0, track.length * RAW, Kind.DATA, frames, records=shape)], RAW)

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from diskimage.model.discs import Disc, Piece, Session, Track
+from diskimage.model.discs import Disc, Layout, Piece, Session, Subchannel, TocRow, Track
 from diskimage.model.extents import HOLE, Codec, Device, Extent, Kind, Mode, Records, Runs, Source
 from diskimage.model.formats import (
     Ability,
@@ -50,6 +50,7 @@ __all__ = [
     "Format",
     "Gate",
     "Kind",
+    "Layout",
     "Look",
     "Loss",
     "Mode",
@@ -68,7 +69,9 @@ __all__ = [
     "Size",
     "Source",
     "Step",
+    "Subchannel",
     "Target",
+    "TocRow",
     "Track",
     "Writable",
 ]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from diskimage.limits import Limits
 from diskimage.model.discs import Disc
@@ -12,8 +11,7 @@ from diskimage.model.extents import Device, Source
 from diskimage.model.plans import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """A warning or a problem: a stable `kind`, what, and where (host byte, or LBA of a frame)."""
 
     kind: str
@@ -24,8 +22,7 @@ class Finding:
         return f"{self.kind}: {self.message}"
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(NamedTuple):
     """Something the target cannot hold. `content` losses are refused unless named; others warn."""
 
     name: str  # what --lossy takes: audio, tracks, sessions, subchannel, form2, snapshots...
@@ -33,8 +30,7 @@ class Loss:
     content: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """A second file that an image names. `role`: part, backing, data-file, parent."""
 
     name: str
@@ -67,19 +63,21 @@ class Gate(Protocol):
         Raises RefusedReferenceError, LoopError, LimitError, MissingError."""
         ...
 
+    def reading(self, device: Device, name: str) -> Source:
+        """The guest bytes of `device` as a source: for what computes over decoded chunks."""
+        ...
+
     def password(self) -> str | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Bid:
+class Bid(NamedTuple):
     """How sure a format is, 1 to 100, from bytes and name alone, and why."""
 
     score: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """What a probe may see: the file's first 100 KiB, its last 64 KiB, its size and name."""
 
     head: bytes
@@ -99,8 +97,7 @@ Opener: TypeAlias = Callable[..., "Device | Disc"]
 Creator: TypeAlias = Callable[..., Plan]
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """A keyword of `create` (or of `open`), its values and meaning, for `formats` and --option."""
 
     name: str
@@ -108,8 +105,7 @@ class Option:
     meaning: str
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     """The rules of one file type, as functions of values.
 
     `open(source, gate, **options)` gives a Device or a Disc. `losses(what, **options)` lists what a

@@ -19,7 +19,7 @@ from diskimage.model import Extent, Kind, Piece, Records
 from diskimage.runs import extents
 from diskimage.sources.memory import MemorySource
 from diskimage.sources.swap import Swap
-from diskimage.sources.uncook import Uncook
+from diskimage.sources.uncook import uncook
 from tests.makers import frames, naive
 
 RAW = 2352
@@ -140,7 +140,7 @@ WHOLE = b"".join(frames.mode1(data, 70 + i) for i, data in enumerate(USER))
 @given(st.integers(0, 3 * RAW), st.integers(0, 3 * RAW + 50))
 def test_frames_are_made_from_any_byte(at: int, length: int) -> None:
     buffer = bytearray(length)
-    source = Uncook(MemorySource(b"".join(USER)), lba=70)
+    source = uncook(MemorySource(b"".join(USER)), lba=70)
     assert source.size == len(WHOLE)
     got = source.read_into(at, memoryview(buffer))
     assert bytes(buffer[:got]) == WHOLE[at : at + length]
@@ -148,7 +148,7 @@ def test_frames_are_made_from_any_byte(at: int, length: int) -> None:
 
 def test_frames_of_many_batches_and_another_subheader() -> None:
     plain = [bytes((i % 256,)) * 2048 for i in range(40)]
-    source = Uncook(MemorySource(b"".join(plain)), 2, subheader=b"\1\0\x89\0")
+    source = uncook(MemorySource(b"".join(plain)), 2, subheader=b"\1\0\x89\0")
     buffer = bytearray(source.size)
     source.read_into(0, memoryview(buffer))
     made = [frames.form1(data, lba, b"\1\0\x89\0") for lba, data in enumerate(plain)]
@@ -156,7 +156,7 @@ def test_frames_of_many_batches_and_another_subheader() -> None:
 
 
 def test_addresses_start_again_after_99_59_74() -> None:
-    source = Uncook(MemorySource(b"".join(USER)), lba=449849)
+    source = uncook(MemorySource(b"".join(USER)), lba=449849)
     buffer = bytearray(source.size)
     source.read_into(0, memoryview(buffer))
     addresses = [buffer[at + 12 : at + 15].hex() for at in range(0, source.size, RAW)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from diskimage.engine.read import source as device_source
 from diskimage.errors import MissingError, RefusedReferenceError
 from diskimage.limits import LIMITS, Limits
 from diskimage.model import Device, Finding, Source
@@ -29,6 +30,9 @@ class OpenGate:
 
     def siblings(self) -> tuple[str, ...]:
         return ()
+
+    def reading(self, device: Device, name: str) -> Source:
+        return device_source(device, name)
 
     def source(self, name: str, *, role: str) -> Source | None:
         self.asked.append((name, role, None))

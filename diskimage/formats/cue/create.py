@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from diskimage.disc.address import LONGEST, time
 from diskimage.disc.framing import FRAMES, framed
-from diskimage.disc.modes import USER
-from diskimage.disc.tracks import stored_frames
+from diskimage.disc.modes import USER, followed
+from diskimage.disc.recast import units
+from diskimage.disc.tracks import between, frames as stored
 from diskimage.errors import UsageError
 from diskimage.formats.cue.layout import between_sessions
 from diskimage.formats.cue.sheet import FLAGS, HIGH_DENSITY, TEXTS
@@ -21,9 +22,8 @@ from diskimage.model import (
     Copy,
     Device,
     Disc,
-    Extent,
-    Kind,
     Loss,
+    Mode,
     Option,
     Plan,
     Put,
@@ -37,6 +37,7 @@ OPTIONS = (
     Option("frames", ", ".join(FRAMES), "how a plain image is framed"),
 )
 _LAYOUTS = ("single", "tracks")
+_SUBS = {"interleaved": 96, "q16": 16}  # subchannel that may follow each frame, and its bytes
 _OURS = ("REM SESSION ", "REM LEAD-OUT ", "REM LEAD-IN ", "REM PREGAP ")
 _AREAS = ("REM SINGLE-DENSITY AREA", "REM HIGH-DENSITY AREA")
 
@@ -106,21 +107,32 @@ def create(
     at: dict[str, int] = {}
     for part in parts:
         to = at.get(part.file, 0)
-        device = stored_frames(part.track, part.start, part.stop)
+        device = _device(part)
         at[part.file] = to + device.size
         yield Size(at[part.file], file=part.file)
         yield Copy(device.runs(), to, file=part.file)
-    packs = f"{stem}.cdt" if what.cdtext is not None else None
-    if what.cdtext is not None and packs is not None:
-        yield Size(what.cdtext.size, file=packs)
-        yield Copy(_all_of(what.cdtext).runs(), 0, file=packs)
+    packs = f"{stem}.cdt" if what.cdtext else None
+    if what.cdtext and packs is not None:
+        yield Size(len(what.cdtext), file=packs)
+        yield Put(0, what.cdtext, file=packs)
     text = "".join(f"{line}\r\n" for line in _sheet(what, parts, packs)).encode()
     yield Size(len(text))
     yield Put(0, text)
 
 
-def _all_of(source: Source) -> Device:
-    return Placed([Extent(0, source.size, Kind.DATA, source)], USER)
+def _device(part: Part) -> Device:
+    """The stored frames of a part, with the subchannel behind each that a sheet can declare."""
+    pieces = list(between(part.track.pieces, part.start, part.stop))
+    extents = units(pieces) if _declared(part.track).subchannel else stored(pieces)
+    return Placed(extents, USER)
+
+
+def _declared(track: Track) -> Mode:
+    """The mode that the line of a track says: of frames with subchannel where they have it."""
+    pieces = [piece for piece in track.pieces if piece.source is not None]
+    if not all(p.sub is not None and p.sub.layout in _SUBS for p in pieces):
+        return track.mode
+    return followed(track.mode, _SUBS.get(track.subchannel or "packed", 0))
 
 
 def _parts(tracks: Sequence[Track], stem: str, layout: str) -> list[Part]:
@@ -180,7 +192,7 @@ def _area(disc: Disc, part: Part) -> Iterator[str]:
 
 def _track(part: Part) -> Iterator[str]:
     track = part.track
-    yield f"  TRACK {track.number:02} {track.mode.name}"
+    yield f"  TRACK {track.number:02} {_declared(track).name}"
     yield from _texts(track.text, "    ")
     if track.flags:
         yield f"    FLAGS {' '.join(flag for flag in FLAGS if flag in track.flags)}"

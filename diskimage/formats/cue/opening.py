@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from diskimage.disc import cdtext
 from diskimage.disc.tracks import assemble
 from diskimage.disc.volume import weigh_disc
 from diskimage.disc.wave import is_riff, samples
@@ -101,14 +102,19 @@ def _part(named: Named, instead: tuple[str, ...], sheet: Source, gate: Gate) -> 
     return part
 
 
-def _packs(sheet: Sheet, source: Source, gate: Gate) -> Source | None:
+def _packs(sheet: Sheet, source: Source, gate: Gate) -> bytes | None:
     """The CD-TEXT file. Without it the frames are still whole."""
     if sheet.cdtext is None:
         return None
     try:
-        return _part(sheet.cdtext, (), source, gate)
+        part = _part(sheet.cdtext, (), source, gate)
     except MissingError as error:
         gate.warn("missing", error.message)
+        return None
+    try:
+        return cdtext.stored(part)
+    except CorruptError as error:
+        gate.warn("cdtext", f"{sheet.cdtext.name!r}: {error.message}")
         return None
 
 
