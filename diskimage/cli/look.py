@@ -67,7 +67,7 @@ def formats(as_json: bool) -> None:
         return
     rows = [
         (f.name, *("yes" if word in f.can else "-" for word in ("read", "create", "write")),
-         " ".join(f.suffixes), f.title)
+         " ".join(f.suffixes), f.title + (" (unproven by a foreign file)" if f.unproven else ""))
         for f in found.formats
     ]  # fmt: skip
     show.table(("format", "read", "create", "write", "suffixes", "what it is"), rows)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from diskimage.disc.address import LONGEST
 from diskimage.disc.modes import MODE1_2048, MODE1_2352, MODE2_2352, USER
 from diskimage.disc.tracks import Lay, assemble
 from diskimage.errors import UnsupportedError, UsageError
-from diskimage.model import Disc, Piece, Source
+from diskimage.model import Device, Disc, Format, Loss, Option, Piece, Source
 from diskimage.sources.uncook import uncook
 
 FRAMES = {"mode1": MODE1_2352, "mode2": MODE2_2352, "2048": MODE1_2048}
+FRAMING = Option("frames", ", ".join(FRAMES), "how a plain image is framed")
 
 
-def framed(source: Source, frames: str = "mode1") -> Disc:
+def framed(source: Source, frames: object = "mode1") -> Disc:
     """The disc whose only track holds `source` from LBA 0.
 
     `frames`: "mode1" and "mode2" (Form 1) make whole frames on reading, "2048" keeps the sectors.
@@ -30,3 +34,25 @@ def framed(source: Source, frames: str = "mode1") -> Disc:
     piece = Piece(0, source.size // USER, made, 0, mode)
     lay = Lay(1, 1, mode, (piece,), ((1, 0),))
     return assemble([lay], file=source.name, info={"variant": mode.name})
+
+
+def taken(
+    rules: Format,
+    what: Device | Disc,
+    source: Callable[[], Source],
+    options: Mapping[str, object],
+) -> tuple[Device | Disc, dict[str, object], list[Loss]]:
+    """What `rules.create` and `rules.losses` take of `what`, their options, and what framing loses.
+
+    A format of discs alone gets a device as the disc of its bytes, which `source` gives.
+    """
+    left = dict(options)
+    if not rules.disc_only:
+        return what, left, []
+    frames = left.pop(FRAMING.name, "mode1")
+    if isinstance(what, Disc):
+        return what, left, []
+    long = frames != "2048" and what.size // USER > LONGEST
+    message = "header addresses start again after 99:59:74; frames=2048 keeps none"
+    lost = [Loss("addresses", message, content=False)] if long else []
+    return framed(source(), frames), left, lost

@@ -11,8 +11,9 @@ from threading import Event
 
 from diskimage import registry
 from diskimage.disc import volume, wave
+from diskimage.disc.framing import taken
+from diskimage.disc.losses import CONTENT
 from diskimage.disc.modes import RAW
-from diskimage.disc.reduce import CONTENT
 from diskimage.engine.copy import Work
 from diskimage.engine.estimate import estimate
 from diskimage.engine.policy import FramePolicy
@@ -184,9 +185,8 @@ def demand_options(rules: Format, options: Mapping[str, object]) -> None:
 def plan_of(image: Image, rules: Format, stem: str, options: Mapping[str, object]) -> Plan:
     """The plan that writes what `image` holds as `rules` say."""
     assert rules.create is not None
-    if rules.needs_source:
-        options = {**options, "source": image.as_source()}
-    return rules.create(image.content, stem, **options)
+    what, left, _ = taken(rules, image.content, image.as_source, options)
+    return rules.create(what, stem, **left)
 
 
 def stem_of(path: str) -> str:
@@ -201,7 +201,8 @@ def weighed(
 
     UsageError for a name in `given_up` that no loss has.
     """
-    losses = [] if rules.losses is None else rules.losses(image.content, **options)
+    what, left, losses = taken(rules, image.content, image.as_source, options)
+    losses += [] if rules.losses is None else rules.losses(what, **left)
     known = {*CONTENT, *(loss.name for loss in losses)}
     unknown = sorted(set(given_up) - known)
     if unknown:

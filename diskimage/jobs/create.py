@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
+from diskimage.disc.framing import taken
 from diskimage.engine.progress import Report
 from diskimage.engine.read import source as device_source
 from diskimage.engine.run import run
@@ -100,9 +101,8 @@ def _plan(rules: Format, path: str, size: int, options: Mapping[str, object]) ->
     """The plan for an empty device; over a backing it answers nothing."""
     assert rules.create is not None
     device = Blank(size, Kind.ABSENT if options.get("backing") else HOLE)
-    if rules.needs_source:
-        options = {**options, "source": device_source(device)}
-    return rules.create(device, stem_of(path), **options)
+    what, left, _ = taken(rules, device, lambda: device_source(device), options)
+    return rules.create(what, stem_of(path), **left)
 
 
 def _of_tree(

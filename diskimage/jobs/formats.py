@@ -21,7 +21,7 @@ class Formats:
                 {
                     "name": f.name, "title": f.title, "suffixes": list(f.suffixes),
                     "read": "read" in f.can, "create": "create" in f.can, "write": "write" in f.can,
-                    "check": f.check is not None,
+                    "check": f.check is not None, "unproven": f.unproven,
                     "options": [
                         {"name": o.name, "values": o.values, "meaning": o.meaning}
                         for o in f.options

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Unpack
 
+from diskimage.disc.framing import taken
 from diskimage.engine.estimate import estimate
 from diskimage.engine.read import source as device_source
 from diskimage.errors import UsageError
@@ -76,9 +77,8 @@ def full(size: int) -> Device:
 def _device_plan(device: Device, rules: Format, options: Mapping[str, object]) -> Plan:
     if rules.create is None:
         raise UsageError(f"the format {rules.name} is read, not created")
-    if rules.needs_source:
-        options = {**options, "source": device_source(device)}
-    return rules.create(device, "image", **options)
+    what, left, _ = taken(rules, device, lambda: device_source(device), options)
+    return rules.create(what, "image", **left)
 
 
 def _total(plan: Plan) -> int:

@@ -111,11 +111,11 @@ class Format(NamedTuple):
     `open(source, gate, **options)` gives a Device or a Disc. `losses(what, **options)` lists what a
     created image would not hold; `create(what, stem, **options)` is the plan that writes `what` (a
     Device or Disc) to an output whose main file has that stem. Optional are `check(source, gate)`
-    and `full(size, **options)`, the bytes of an image with everything stored. Where `needs_source`,
-    `create` computes over the guest bytes of a device and is given them as `source=` (a Source); a
-    disc needs none. `in_order` promises one output whose bytes the plan writes one after the other:
-    such a format goes to a pipe. `keeps_frames`: a disc's frames are written as they are stored,
-    right or wrong.
+    and `full(size, **options)`, the bytes of an image with everything stored. Where `disc_only`,
+    `create` and `losses` take a Disc: a device is framed first, as the option `frames` says
+    (`disc.framing`). `in_order` promises one output whose bytes the plan writes one after the
+    other: such a format goes to a pipe. `keeps_frames`: a disc's frames are written as they are
+    stored, right or wrong. `unproven`: no public sample of a foreign program was found to read.
     """
 
     name: str
@@ -129,6 +129,7 @@ class Format(NamedTuple):
     check: Callable[[Source, Gate], Iterator[Finding]] | None = None
     full: Callable[..., int] | None = None
     options: tuple[Option, ...] = ()
-    needs_source: bool = False
+    disc_only: bool = False
     in_order: bool = False
     keeps_frames: bool = False
+    unproven: bool = False

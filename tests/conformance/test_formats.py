@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from diskimage import image, registry
+from diskimage.disc.framing import taken
 from diskimage.engine.copy import Work
 from diskimage.engine.read import source as device_source
 from diskimage.engine.run import run
@@ -135,10 +136,10 @@ GUEST = pytest.mark.parametrize(
 
 
 def plan_of(rules: Format, guest: naive.Rows) -> Plan:
-    """The plan that writes `guest`; formats that compute over its bytes are handed a source."""
+    """The plan that writes `guest`; formats of discs get it framed."""
     assert rules.create is not None
-    options = {"source": device_source(guest)} if rules.needs_source else {}
-    return rules.create(guest, "made", **options)
+    what, _, _ = taken(rules, guest, lambda: device_source(guest), {})
+    return rules.create(what, "made")
 
 
 @CREATING

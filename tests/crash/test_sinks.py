@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from diskimage import registry
+from diskimage.disc.framing import taken
 from diskimage.engine.copy import Work
 from diskimage.engine.read import source as device_source
 from diskimage.engine.run import run
@@ -63,8 +64,8 @@ class Failing:
 def plan(name: str) -> Plan:
     rules = registry.named(name)
     assert rules.create is not None
-    options = {"source": device_source(GUEST)} if rules.needs_source else {}
-    return rules.create(GUEST, "out", **options)
+    what, _, _ = taken(rules, GUEST, lambda: device_source(GUEST), {})
+    return rules.create(what, "out")
 
 
 @pytest.mark.parametrize("name", [rules.name for rules in WRITERS])

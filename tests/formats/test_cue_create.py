@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from diskimage.disc.framing import framed, taken
 from diskimage.disc.tracks import describe
 from diskimage.errors import UnsupportedError, UsageError
 from diskimage.formats.cue import FORMAT
 from diskimage.formats.cue.create import create, losses
 from diskimage.layers.records import Placed
-from diskimage.model import Extent, Kind
+from diskimage.model import Extent, Kind, Loss
 from diskimage.sources.memory import MemorySource
+from diskimage.sources.zeros import Zeros
 from tests.makers import frames
 from tests.makers.cue import one, wave, write
 from tests.makers.iso import volume
@@ -102,13 +104,18 @@ def test_a_gap_between_sessions_that_a_sheet_cannot_say_is_a_loss(tmp_path: Path
     assert losses(disc(split(tmp_path))) == []
 
 
+def lost(device: Placed, **options: object) -> list[Loss]:
+    """What framing `device` loses."""
+    return taken(FORMAT, device, lambda: Zeros(device.size), options)[2]
+
+
 def test_addresses_that_no_header_holds_are_said() -> None:
     source = MemorySource(b"")
     most = 449850 * 2048  # up to 99:59:74
     long = Placed([Extent(0, most + 2048, Kind.ZERO)], 2048)
-    assert [(loss.name, loss.content) for loss in losses(long)] == [("addresses", False)]
-    assert losses(long, frames="2048") == []
-    assert losses(Placed([Extent(0, most, Kind.DATA, source)], 2048)) == []
+    assert [(loss.name, loss.content) for loss in lost(long)] == [("addresses", False)]
+    assert lost(long, frames="2048") == []
+    assert lost(Placed([Extent(0, most, Kind.DATA, source)], 2048)) == []
 
 
 def test_waves_become_bins(tmp_path: Path) -> None:
@@ -135,8 +142,7 @@ def test_an_iso_is_framed_as_an_independent_maker_does(
 ) -> None:
     plain = volume(40)
     source = MemorySource(plain)
-    device = Placed([Extent(0, len(plain), Kind.DATA, source)], 2048)
-    made = publish(create(device, "x", source=source, frames=word), tmp_path, "x.cue")
+    made = publish(create(framed(source, word), "x"), tmp_path, "x.cue")
     sectors = [plain[at : at + 2048] for at in range(0, len(plain), 2048)]
     expected = b"".join(make(sector, lba) for lba, sector in enumerate(sectors))
     assert (tmp_path / "x.bin").read_bytes() == expected
@@ -152,12 +158,12 @@ def test_requests_that_have_no_meaning_are_refused(tmp_path: Path) -> None:
         outputs(create(found, 'x"y'))
     odd = MemorySource(bytes(2049))
     with pytest.raises(UnsupportedError, match="2049"):
-        outputs(create(Placed([], 1), "x", source=odd))
+        framed(odd)
     wrong: tuple[Any, ...] = ("what", ["mode1"])
     for word in wrong:
         with pytest.raises(UsageError, match="frames"):
-            outputs(create(Placed([], 1), "x", source=odd, frames=word))
-    assert FORMAT.needs_source
+            framed(odd, word)
+    assert FORMAT.disc_only
 
 
 # --- what peers make of it ------------------------------------------------------------------
@@ -192,7 +198,7 @@ def test_a_framed_iso_cooked_by_bchunk_is_that_iso(tmp_path: Path, peer: Peer) -
     iso = tmp_path / "a.iso"
     subprocess.run([peer("genisoimage"), "-quiet", "-o", iso, "tree"], check=True, cwd=tmp_path)
     source = MemorySource(iso.read_bytes())
-    made = publish(create(Placed([], 1), "b", source=source), tmp_path / "made", "b.cue")
+    made = publish(create(framed(source), "b"), tmp_path / "made", "b.cue")
     command = [peer("bchunk"), str(made.with_suffix(".bin")), str(made), "out"]
     subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
     assert (tmp_path / "out01.iso").read_bytes() == iso.read_bytes()

@@ -21,6 +21,6 @@ FORMAT = Format(
     losses=losses,
     create=create,
     options=OPTIONS,
-    needs_source=True,
+    disc_only=True,
     keeps_frames=True,
 )

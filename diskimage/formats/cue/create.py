@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from diskimage.disc.address import LONGEST, time
-from diskimage.disc.framing import FRAMES, framed
+from diskimage.disc.address import time
+from diskimage.disc.framing import FRAMING
+from diskimage.disc.losses import lacking
 from diskimage.disc.modes import USER, followed
 from diskimage.disc.recast import units
 from diskimage.disc.tracks import between, frames as stored
@@ -28,15 +29,18 @@ from diskimage.model import (
     Plan,
     Put,
     Size,
-    Source,
     Track,
 )
 
 OPTIONS = (
     Option("layout", "single, tracks", "one BIN for all tracks, or one for each"),
-    Option("frames", ", ".join(FRAMES), "how a plain image is framed"),
+    FRAMING,
 )
 _LAYOUTS = ("single", "tracks")
+_HOLDS = {
+    "audio", "tracks", "sessions", "subchannel", "subheaders", "indexes", "index2", "titles",
+    "cdtext", "catalog", "isrc", "flags",
+}  # fmt: skip
 _SUBS = {"interleaved": 96, "q16": 16}  # subchannel that may follow each frame, and its bytes
 _OURS = ("REM SESSION ", "REM LEAD-OUT ", "REM LEAD-IN ", "REM PREGAP ")
 _AREAS = ("REM SINGLE-DENSITY AREA", "REM HIGH-DENSITY AREA")
@@ -58,17 +62,20 @@ class Part:
         return self.stop - self.start
 
 
-def losses(what: Device | Disc, *, frames: str = "mode1", **_options: object) -> list[Loss]:
-    """What a sheet cannot say: a gap between sessions other than the standard's; and what a frame
-    cannot: an address of 100 minutes or more."""
-    if not isinstance(what, Disc):
-        long = frames != "2048" and what.size // USER > LONGEST
-        message = "header addresses start again after 99:59:74; frames=2048 keeps none"
-        return [Loss("addresses", message, content=False)] if long else []
-    return [
+def losses(what: Disc, **_options: object) -> list[Loss]:
+    """What a sheet cannot say: a gap between sessions other than the standard's, and subchannel in
+    no form that its modes have."""
+    odd = [
         Loss("gaps", f"the gap before session {number} is not the standard's", content=False)
         for number in _odd_gaps(what)
     ]
+    return [*odd, *lacking(what, _HOLDS - _silent(what))]
+
+
+def _silent(disc: Disc) -> set[str]:
+    """What a sheet holds in general, and not of this disc: subchannel in no form of its modes."""
+    said = all(_declared(track).subchannel for track in disc.tracks if track.subchannel)
+    return set() if said else {"subchannel"}
 
 
 def _odd_gaps(disc: Disc) -> Iterator[int]:
@@ -80,19 +87,10 @@ def _odd_gaps(disc: Disc) -> Iterator[int]:
             yield session.number
 
 
-def create(
-    what: Device | Disc,
-    stem: str,
-    *,
-    source: Source | None = None,
-    layout: str = "single",
-    frames: str = "mode1",
-) -> Plan:
+def create(what: Disc, stem: str, *, layout: str = "single") -> Plan:
     """A sheet as the main file and its BINs beside it.
 
-    `what` is a disc, or a device whose bytes `source` gives, which becomes one data track of
-    `frames`. Raises UsageError for options and names that a sheet cannot hold, UnsupportedError
-    for a device that is no multiple of 2048 bytes.
+    Raises UsageError for options and names that a sheet cannot hold.
     """
     if layout not in _LAYOUTS:
         raise UsageError(f"layout={layout!r}", remedy=f"one of {', '.join(_LAYOUTS)}")
@@ -100,9 +98,6 @@ def create(
         raise UsageError(
             "a sheet cannot name a file with a quotation mark in it", remedy="choose another name"
         )
-    if not isinstance(what, Disc):
-        assert source is not None
-        what = framed(source, frames)
     parts = _parts(what.tracks, stem, layout)
     at: dict[str, int] = {}
     for part in parts:

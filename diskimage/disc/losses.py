@@ -1,0 +1,77 @@
+"""What a disc has that a container cannot hold, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+
+from diskimage.disc.modes import cooks
+from diskimage.model import Disc, Loss
+
+CONTENT = ("audio", "tracks", "sessions", "subchannel", "form2")
+"""The names of what may be lost of a disc's content; form2 is met by the pass over its frames."""
+
+_TOLD = 1  # the index that every container has
+
+
+def lacking(disc: Disc, holds: Container[str]) -> list[Loss]:
+    """What of `disc` a container lacks that `holds` only what is named.
+
+    Content: audio, tracks (data tracks after the first), sessions, subchannel. Description:
+    subheaders, indexes (gaps and indexes; else index2, those from 2 on), titles, cdtext (other
+    languages than the first), catalog (catalogue number, ISRC and flags; else isrc, flags), toc.
+    """
+    return [*_content(disc, holds), *_description(disc, holds)]
+
+
+def _content(disc: Disc, holds: Container[str]) -> Iterator[Loss]:
+    audio = [str(track.number) for track in disc.tracks if track.mode.audio]
+    if audio and "audio" not in holds:
+        yield Loss("audio", f"audio of {_tracks(audio)}")
+    data = [track for track in disc.tracks if not track.mode.audio]
+    taken = next((track for track in data if cooks(track.mode)), None)
+    further = [str(track.number) for track in data if track is not taken]
+    if further and "tracks" not in holds:
+        yield Loss("tracks", f"data of {_tracks(further)}")
+    if len(disc.sessions) > 1 and "sessions" not in holds:
+        yield Loss("sessions", f"{len(disc.sessions)} sessions become one")
+    if any(track.subchannel for track in disc.tracks) and "subchannel" not in holds:
+        yield Loss("subchannel", "the subchannel of its frames")
+
+
+def _tracks(numbers: list[str]) -> str:
+    return f"track{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}"
+
+
+def _description(disc: Disc, holds: Container[str]) -> Iterator[Loss]:
+    tracks = disc.tracks
+    if "subheaders" not in holds and any(track.mode.check == "mode2" for track in tracks):
+        yield Loss("subheaders", "the subheaders of Mode 2 frames", content=False)
+    further = any(number > _TOLD for track in tracks for number, _ in track.indexes)
+    gaps = any(track.pregap or track.postgap or len(track.indexes) > 1 for track in tracks)
+    if "indexes" not in holds:
+        if gaps:
+            yield Loss("indexes", "gaps and indexes", content=False)
+    elif further and "index2" not in holds:
+        yield Loss("indexes", "indexes from 2 on", content=False)
+    if "titles" not in holds:
+        if any((disc.text, disc.cdtext, *(track.text for track in tracks))):
+            yield Loss("titles", "titles and performers", content=False)
+    elif disc.cdtext and "cdtext" not in holds:
+        yield Loss("titles", "CD-TEXT but for its first titles and performers", content=False)
+    yield from _codes(disc, holds)
+    if disc.toc and "toc" not in holds:
+        yield Loss("toc", "the table of contents of the lead-in as stored", content=False)
+
+
+def _codes(disc: Disc, holds: Container[str]) -> Iterator[Loss]:
+    """Catalogue number, ISRC and flags."""
+    isrc = any(track.isrc for track in disc.tracks)
+    flags = any(track.flags for track in disc.tracks)
+    if "catalog" not in holds:
+        if disc.catalog or isrc or flags:
+            yield Loss("catalog", "catalogue number, ISRC and flags", content=False)
+        return
+    if isrc and "isrc" not in holds:
+        yield Loss("catalog", "ISRC of tracks", content=False)
+    if flags and "flags" not in holds:
+        yield Loss("catalog", "flags of tracks", content=False)
