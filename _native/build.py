@@ -11,6 +11,7 @@ FAMILIES = (
     "crc",
     "ecc",
     "frames",
+    "subchannel",
     "digests",
     "md5",
     "sha256",

@@ -85,6 +85,16 @@ const char *di_digest_path_name(int32_t algorithm, int32_t path);
 /* 2 selected, 1 available, 0 the processor lacks it, -1 failed its self-test. */
 int32_t di_digest_path_state(int32_t algorithm, int32_t path);
 
+/* ---- subchannel.c: 96 bytes a frame; packed has 12 bytes of each channel P to W in turn ---- */
+
+enum { DI_SUB = 96 };
+void di_sub_interleave(const uint8_t *packed, int64_t count, uint8_t *out);
+void di_sub_pack(const uint8_t *interleaved, int64_t count, uint8_t *out);
+/* One byte a frame: 1 where the CRC of its 12 bytes of Q, `pitch` apart, is wrong. */
+void di_q_check(const uint8_t *q, int64_t count, int64_t pitch, uint8_t *wrong);
+/* Writes the CRC of each frame's Q. */
+void di_q_seal(uint8_t *q, int64_t count, int64_t pitch);
+
 /* ---- columns.c ---- */
 
 /* Columns of runs; `stored` and `skip` may be null. With take > 0, DATA is records. */
