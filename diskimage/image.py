@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from diskimage import registry
 from diskimage.engine.cache import ChunkCache
 from diskimage.engine.copy import Work
-from diskimage.engine.frames import FramePolicy
-from diskimage.engine.picture import Piece, kind_of, svg, tally
+from diskimage.engine.policy import FramePolicy
 from diskimage.engine.read import DeviceSource, Reader, read_into, source as device_source
 from diskimage.engine.run import apply
 from diskimage.errors import LimitError, UnsupportedError, UsageError
@@ -280,6 +279,8 @@ class Image:
 
     def _repr_html_(self) -> str:
         """The map as a picture, where a notebook shows one."""
+        from diskimage.engine.picture import Piece, kind_of, svg, tally  # drawn by few
+
         pieces = (Piece(e.start, e.length, kind_of(e)) for e in self.extents())
         return svg(tally(pieces, self.size, 800), repr(self)[1:-1])
 

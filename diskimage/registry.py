@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 from diskimage.disc.modes import SYNC
 from diskimage.errors import AmbiguousError, UnknownFormatError, UnsupportedError, UsageError
@@ -25,8 +25,7 @@ CERTAIN = 50  # a bid from content; below it stand suffixes and guesses
 Signature = tuple[int, bytes]  # an offset from the start, or from the end where negative
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A format: where its module is and when it is worth importing, or `loaded` from a plugin."""
 
     name: str
@@ -34,11 +33,10 @@ class Entry:
     signatures: tuple[Signature, ...] = ()
     suffixes: tuple[str, ...] = ()
     weak: tuple[str, ...] = ()  # suffixes that make it worth asking, without being the format's own
-    loaded: Format | None = field(default=None, repr=False)
+    loaded: Format | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """Content recognised by name that no format of ours opens; `opens_as_raw` for guest content."""
 
     name: str
@@ -111,15 +109,14 @@ GUESTS = tuple(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A format that claims the file, how sure it is, and why; without `entry`, one we only know."""
 
     name: str
     score: int
     reason: str
     entry: Entry | None = None
-    known: Known | None = field(default=None, repr=False)
+    known: Known | None = None
 
 
 def look(source: Source) -> Look:

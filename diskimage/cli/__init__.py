@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 
 _MISSING = "the command line needs the extra `cli`"
+SELDOM = (50_000, 20, 100)  # collections while modules load cost as much as some of them
 _REMEDY = "pip install 'py-diskimage[cli]'"
 
 
 def main() -> None:
     """Run the command with the arguments of the process, and exit."""
+    gc.set_threshold(*SELDOM)
     try:
         try:
             from diskimage.cli.frame import run  # click may be absent: the library needs none of it
@@ -21,6 +24,8 @@ def main() -> None:
         sys.exit(run(sys.argv[1:]))
     except KeyboardInterrupt:  # while modules were still loaded; `run` answers for the rest
         sys.exit(_failed(130, "cancelled", "stopped; nothing was done"))
+    finally:
+        gc.freeze()  # the process ends: nobody needs what a last collection would free
 
 
 def _failed(code: int, kind: str, message: str, remedy: str | None = None) -> int:

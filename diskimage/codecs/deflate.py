@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from functools import cached_property
 
 from diskimage.errors import CorruptError
 
@@ -22,8 +23,7 @@ class Deflate:
     name = "deflate"
 
     def __init__(self, window_bits: int = 15, level: int | None = None) -> None:
-        self._quick = _quick_decoder()
-        self._encode = _encoder(window_bits, level)
+        self._window_bits, self._level = window_bits, level
 
     def decode(self, coded: memoryview, want: int) -> bytes | bytearray:
         """Exactly `want` bytes, whether or not the stream goes on. CorruptError."""
@@ -36,6 +36,15 @@ class Deflate:
         """The chunk as one stream; None where it would not be smaller."""
         made = self._encode(plain)
         return made if len(made) < len(plain) else None
+
+    @cached_property
+    def _quick(self) -> Decoder:
+        """Loaded once a chunk is decoded: most images have none."""
+        return _quick_decoder()
+
+    @cached_property
+    def _encode(self) -> Encoder:
+        return _encoder(self._window_bits, self._level)
 
 
 def _decode(coded: memoryview, want: int) -> bytes:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from threading import local
-
-import zstandard
+from typing import TYPE_CHECKING
 
 from diskimage.errors import CorruptError
+
+if TYPE_CHECKING:
+    import zstandard
 
 
 class Zstd:
@@ -20,6 +22,8 @@ class Zstd:
 
     def decode(self, coded: memoryview, want: int) -> bytes | bytearray:
         """Exactly `want` bytes of one frame or of several, whatever follows. CorruptError."""
+        import zstandard  # 12 MB of library: loaded once a chunk is met
+
         plain: bytes | bytearray
         try:
             if zstandard.frame_content_size(coded) == want:
@@ -54,6 +58,8 @@ class Zstd:
     def _decompressor(self) -> zstandard.ZstdDecompressor:
         kept = getattr(self._contexts, "decompressor", None)
         if kept is None:
+            import zstandard
+
             kept = zstandard.ZstdDecompressor(max_window_size=self._window)
             self._contexts.decompressor = kept
         return kept
@@ -61,6 +67,8 @@ class Zstd:
     def _compressor(self) -> zstandard.ZstdCompressor:
         kept = getattr(self._contexts, "compressor", None)
         if kept is None:
+            import zstandard
+
             kept = zstandard.ZstdCompressor(level=self._level)
             self._contexts.compressor = kept
         return kept

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from mmap import mmap
 from threading import Lock
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from diskimage.limits import MIB
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 
@@ -36,6 +38,8 @@ def ordered(
         for task in tasks:
             yield work(*task)
         return
+    from concurrent.futures import ThreadPoolExecutor  # loads logging: only who has a pool pays
+
     waiting: deque[Future[T]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="diskimage") as pool:
         try:

@@ -10,7 +10,6 @@ from operator import itemgetter
 
 from diskimage.engine.batch import WINDOW, Buffers, default_threads, ordered
 from diskimage.engine.digest import Feeder, Sum
-from diskimage.engine.frames import transfer
 from diskimage.engine.guard import checked
 from diskimage.engine.progress import Watch
 from diskimage.engine.read import Reader
@@ -134,6 +133,8 @@ def _stored_rows(runs: Runs, base: int, target: Target) -> Runs:
 
 
 def _frames(runs: Runs, base: int, target: Target, work: Work) -> bool:
+    from diskimage.engine.frames import transfer  # a disk has no frames
+
     records = runs.records
     assert records is not None
     assert runs.source is not None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from diskimage.errors import UnsupportedError, UsageError
 from diskimage.limits import MIB
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 ZEROS = bytes(MIB)
 
@@ -46,6 +47,8 @@ _WHEELS = {  # of the extra `hash`: name, module and maker
 
 def names() -> list[str]:
     """Every digest that can be asked for, those of the extra `hash` included."""
+    import hashlib  # loads OpenSSL, as in `new`: only who asks for a digest pays
+
     ours = {"crc32", *_WHEELS}
     return sorted({n for n in hashlib.algorithms_guaranteed if "shake" not in n} | ours)
 
@@ -62,6 +65,8 @@ def running(wanted: Iterable[str]) -> dict[str, Sum]:
 
 def new(name: str) -> Sum:
     """A running digest. UsageError for an unknown name, UnsupportedError without its wheel."""
+    import hashlib
+
     plain = canonical(name)
     if plain == "crc32":
         return Crc32()
@@ -81,6 +86,12 @@ def new(name: str) -> Sum:
     return hashlib.new(plain, usedforsecurity=False)
 
 
+def _worker() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # loads logging, as in `batch.ordered`
+
+    return ThreadPoolExecutor(1, thread_name_prefix="digest")
+
+
 class Feeder:
     """Feeds every sum the same bytes in order while the caller goes on reading.
 
@@ -91,7 +102,7 @@ class Feeder:
     def __init__(self, sums: Iterable[Sum], ahead: int = 4) -> None:
         self._sums = tuple(sums)
         self._ahead = ahead
-        self._pools = [ThreadPoolExecutor(1, thread_name_prefix="digest") for _ in self._sums]
+        self._pools = [_worker() for _ in self._sums]
         self._waiting: deque[tuple[memoryview, list[Future[None]]]] = deque()
 
     def feed(self, data: memoryview) -> list[memoryview]:

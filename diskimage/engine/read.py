@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from threading import local
 
 from diskimage.engine.cache import ChunkCache
-from diskimage.engine.frames import FramePolicy, gather
 from diskimage.engine.guard import guarded
+from diskimage.engine.policy import FramePolicy
 from diskimage.errors import (
     DiskImageError,
     IoError,
@@ -91,6 +91,8 @@ class Reader:
         source, at = runs.source, runs.at[row]
         assert source is not None
         if runs.records is not None:
+            from diskimage.engine.frames import gather  # a disk has no frames
+
             skip = runs.skip[row] if runs.skip else 0
             gather(source, at, skip, runs.records, out, self.policy)
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from diskimage.model import HOLE, Kind, Runs
 from diskimage.runs import clip, stop_of
@@ -12,8 +12,7 @@ from diskimage.runs import clip, stop_of
 BLANK = frozenset({HOLE, int(Kind.ZERO)})
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """Guest bytes [start, stop) and the runs that cover them; none for a window of zeros."""
 
     start: int

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from construct import Bytes, Const, Int32ul, Int64ul, Padded, Struct
@@ -72,8 +71,7 @@ NEW = Struct(
 WRITTEN = Padded(SECTOR, Struct("prefix" / PREFIX, "header" / NEW, "chs" / GEOMETRY))
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """What the header says, both versions alike. Offsets and sizes in bytes."""
 
     version: str

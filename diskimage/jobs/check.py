@@ -10,8 +10,8 @@ from typing import Unpack
 from diskimage import filesystems
 from diskimage.disc import verify
 from diskimage.engine.cache import ChunkCache
-from diskimage.engine.frames import FramePolicy
 from diskimage.engine.guard import guarded
+from diskimage.engine.policy import FramePolicy
 from diskimage.engine.progress import Report, Watch
 from diskimage.engine.read import Reader, source as device_source
 from diskimage.errors import CancelledError, DiskImageError, RefusedReferenceError

@@ -19,7 +19,6 @@ from diskimage.engine.run import run
 from diskimage.errors import UsageError, from_os
 from diskimage.jobs.opening import told, work
 from diskimage.jobs.publishing import PIPE, refuse
-from diskimage.jobs.verify import ALGORITHM, read_back
 from diskimage.kernels.copying import clone_range
 from diskimage.layers.plain import Plain
 from diskimage.limits import MIB
@@ -34,6 +33,7 @@ from diskimage.sources.direct import ALIGN, DirectSource, open_direct
 from diskimage.sources.file import FileSource
 
 STDIN = "<standard input>"
+PROOF = "sha256"  # of what is verified, where no digest is asked for
 LARGEST = 16 * MIB  # of one read
 ROOM = 32 * MIB  # of all reads under way; digests hold four more
 
@@ -140,7 +140,7 @@ def _job(
     made.sparse, made.in_order = sparse, to_pipe
     sums = running(hashes)
     if verify and not sums:
-        sums[ALGORITHM] = new(ALGORITHM)
+        sums[PROOF] = new(PROOF)
     return _Job(sums, made, sparse, verify, direct)
 
 
@@ -206,6 +206,8 @@ def _direct(source: Source, target: object, job: _Job) -> Source:
 
 
 def _verify(sink: Sink, job: _Job, device: Device | None = None) -> None:
+    from diskimage.jobs.verify import read_back  # only who verifies pays
+
     target = sink.target()
     target.sync()
     name = next(iter(job.sums))

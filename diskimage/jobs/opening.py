@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Event
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from diskimage.engine.copy import Work
-from diskimage.engine.frames import FramePolicy
+from diskimage.engine.policy import FramePolicy
 from diskimage.engine.progress import Report, Watch
 from diskimage.engine.read import Reader
 from diskimage.errors import UsageError
-from diskimage.gate import Policy
-from diskimage.image import Image, open
 from diskimage.limits import Limits
 from diskimage.model import Finding
-from diskimage.sources.anything import What
+
+if TYPE_CHECKING:
+    from diskimage.gate import Policy
+    from diskimage.image import Image
+    from diskimage.sources.anything import What
 
 
 class Opening(TypedDict, total=False):
@@ -41,6 +43,8 @@ def opened(what: What | Image, **how: Unpack[Opening]) -> Iterator[Image]:
 @contextmanager
 def held(what: What | Image, **how: Unpack[Opening]) -> Iterator[Image]:
     """`what` as an open image, closed at the end; an Image stays its caller's."""
+    from diskimage.image import Image, open  # a copy of bytes opens no image
+
     if isinstance(what, Image):
         if how.get("format") not in (None, what.format):
             raise UsageError(f"{what.name} is open as {what.format}, not as {how['format']}")

@@ -6,16 +6,18 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from diskimage import registry
 from diskimage.errors import BusyError, UsageError
-from diskimage.image import Image
 from diskimage.model import Finding, Plan, Source
 from diskimage.sinks.file import FileSink
 from diskimage.sinks.pipe import PipeSink
 from diskimage.sources.device import is_device
 from diskimage.sources.file import FileSource, refuse_same
 from diskimage.words import escape
+
+if TYPE_CHECKING:
+    from diskimage.image import Image
 
 PIPE = "-"
 
@@ -66,6 +68,8 @@ def backed(path: str, options: Mapping[str, object]) -> tuple[list[str], list[Fi
     UsageError for a format of it that is none: as backings are never probed, what names such a
     one could not be opened again.
     """
+    from diskimage import registry  # a copy of bytes knows no formats
+
     format, name = options.get("backing_format"), options.get("backing")
     if isinstance(format, str):
         registry.named(format)

@@ -16,8 +16,6 @@ from diskimage.sources.device import is_device, open_device
 from diskimage.sources.direct import DirectSource, open_direct
 from diskimage.sources.file import open_file
 
-ALGORITHM = "sha256"
-
 
 def read_back(
     path: str, size: int, expected: Sum, name: str, work: Work, wanted: Device | None

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from diskimage.kernels.extension import NATIVE, lib, readable
-from diskimage.reference import checksums as twin
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+if not NATIVE:
+    from diskimage.reference import checksums as twin
 
 
 def crc32c(buffer: ReadableBuffer, value: int = 0) -> int:

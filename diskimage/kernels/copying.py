@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from diskimage.kernels.extension import NATIVE, checked, column, lib, need, size_of, writable
-from diskimage.reference import copying as twin
 
 if TYPE_CHECKING:
     from array import array
 
     from _typeshed import WriteableBuffer
+
+if not NATIVE:
+    from diskimage.reference import copying as twin
 
 
 def copy_range(src: int, at: int, dst: int, to: int, length: int) -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from diskimage.kernels.extension import NATIVE, lib, need, readable, size_of, writable
-from diskimage.reference import scan as twin
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+if not NATIVE:
+    from diskimage.reference import scan as twin
 
 
 def is_zero(buffer: ReadableBuffer) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from sys import byteorder
 from threading import Lock
 from typing import NamedTuple, Protocol
@@ -84,8 +84,7 @@ class Entries(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Flat:
+class Flat(NamedTuple):
     """One table of `entries` entries of `width` bytes at `at`: an entry a block."""
 
     pages: Pages
@@ -108,8 +107,7 @@ class Flat:
             first = stop
 
 
-@dataclass(frozen=True, slots=True)
-class Nested:
+class Nested(NamedTuple):
     """A directory whose entries say where tables of `per_table` entries of `width` bytes lie.
 
     A table is at (entry & mask) * scale, a multiple of `align`; none is there where that is 0.

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from diskimage.model.extents import Codec, Device, Runs
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(NamedTuple):
     """Write the guest bytes of `extents` so that the first lands at `to`; zeros become holes."""
 
     extents: Iterable[Runs]
@@ -20,13 +18,13 @@ class Copy:
     sums: tuple[Any, ...] = ()  # hash objects updated with every guest byte, in order
 
 
-@dataclass(frozen=True, slots=True)
-class Pack:
+class Pack(NamedTuple):
     """Cut the concatenation of `extents` into chunks, drop the zero ones, append the rest at `to`.
 
     Each kept chunk is stored as the smallest codec's result, or plain where none is smaller; plain
-    ones are aligned to `align`, coded ones to `align_coded`. Stops before more than `room` bytes
-    are used. The last chunk is padded with zeros to `chunk`. The step's result is a `Packed`.
+    ones are aligned to `align`, coded ones to `align_coded`, and these also fill what was left
+    before a plain one. Stops before more than `room` bytes are used. The last chunk is padded with
+    zeros to `chunk`. The step's result is a `Packed`.
     """
 
     extents: Iterable[Runs]
@@ -40,8 +38,7 @@ class Pack:
     file: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(NamedTuple):
     """What became of each chunk: columns `to` (-1: zero, -2: absent), `stored` and `codec`
     (index into the step's codecs, -1: plain), `done` chunks, and the next free host byte `end`."""
 
@@ -52,8 +49,7 @@ class Packed:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(NamedTuple):
     """Write metadata."""
 
     to: int
@@ -61,16 +57,14 @@ class Put:
     file: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(NamedTuple):
     """Set an output's size; new bytes read as zeros."""
 
     size: int
     file: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Barrier:
+class Barrier(NamedTuple):
     """What was written before is durable before what comes after."""
 
 

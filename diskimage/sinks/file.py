@@ -9,7 +9,6 @@ name.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -27,7 +26,7 @@ class FileTarget:
 
     def __init__(self, folder: str, name: str) -> None:
         self.name = os.path.join(folder, name)
-        part = f".{name[:_KEPT]}.{secrets.token_hex(3)}.part"
+        part = f".{name[:_KEPT]}.{os.urandom(3).hex()}.part"
         self.path = os.path.join(folder, part)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
         try:

@@ -69,12 +69,12 @@ def test_nothing_below_imports_the_public_face() -> None:
     assert found == set(), "a name comes from the module that makes it"
 
 
-def loaded_after(statement: str) -> set[str]:
+def loaded_after(statement: str, *arguments: str) -> set[str]:
     """The modules that a fresh interpreter holds after a statement."""
     script = f"{statement}\nimport sys\nprint(*sys.modules)"
-    command = [sys.executable, "-W", "ignore", "-c", script]
+    command = [sys.executable, "-W", "ignore", "-c", script, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-    return set(done.stdout.split())
+    return set(done.stdout.splitlines()[-1].split())
 
 
 def test_importing_the_package_is_light() -> None:
@@ -86,3 +86,29 @@ def test_importing_the_package_is_light() -> None:
 def test_opening_is_as_light_as_the_format_allows() -> None:
     loaded = loaded_after("import diskimage; diskimage.open(bytes(512), format='raw').close()")
     assert loaded & (HEAVY - {"construct"}) == set()
+
+
+COPYING = """
+import diskimage, sys
+sys.argv[1:] = ["copy", sys.argv[1], sys.argv[2]]
+from diskimage.cli import main
+try:
+    main()
+except SystemExit as done:
+    assert not done.code, done.code
+"""
+NEEDLESS = {
+    "construct", "pycdlib", "asyncio", "rich", "importlib.metadata", "concurrent.futures",
+    "logging", "hashlib", "secrets", "random", "zstandard", "isal", "deflate", "html",
+    "diskimage.image", "diskimage.gate", "diskimage.registry", "diskimage.engine.frames",
+    "diskimage.engine.picture", "diskimage.jobs.verify",
+}  # fmt: skip
+
+
+def test_a_copy_of_bytes_loads_no_formats_codecs_or_digests(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.img", tmp_path / "b.img"
+    source.write_bytes(bytes(range(256)) * 4096)
+    loaded = loaded_after(COPYING, str(source), str(target))
+    assert target.read_bytes() == source.read_bytes()
+    assert "diskimage.jobs.copy" in loaded
+    assert loaded & NEEDLESS == set()

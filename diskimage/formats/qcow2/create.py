@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from diskimage.codecs import deflate, zstd
 from diskimage.disc.reduce import losses as reduced, user_bytes
@@ -60,8 +59,7 @@ OPTIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """What is to be written, judged."""
 
     version: int

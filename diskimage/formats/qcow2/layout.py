@@ -7,7 +7,6 @@ and the limits before anything is read or allocated by it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from construct import Bytes, Const, Int8ub, Int16ub, Int32ub, Int64ub, Struct
@@ -68,8 +67,7 @@ BITMAP = Struct(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """What the first cluster says. Sizes and places in bytes."""
 
     version: int
@@ -89,7 +87,7 @@ class Header:
     length: int = LENGTH_V2
     compression: int = 0
     backing: str | None = None
-    extensions: tuple[tuple[int, bytes], ...] = field(default=(), repr=False)
+    extensions: tuple[tuple[int, bytes], ...] = ()
 
     @property
     def cluster(self) -> int:
@@ -258,8 +256,7 @@ def _bounds(header: Header, source: Source, limits: Limits) -> None:
         raise CorruptError("the L1 table is the header", file=name, at=40)
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """One row of the snapshot table."""
 
     id: str
@@ -313,8 +310,7 @@ def _short(length: int, what: str, source: Source, at: int) -> None:
         raise LimitError(f"the {what} has {length} bytes", file=source.name, at=at)
 
 
-@dataclass(frozen=True, slots=True)
-class Bitmap:
+class Bitmap(NamedTuple):
     """One row of the bitmap directory."""
 
     name: str
