@@ -15,6 +15,7 @@ from diskimage.engine.windows import Window, windows
 from diskimage.errors import UsageError
 from diskimage.kernels import scan
 from diskimage.model import Kind, Pack, Packed, Runs, Target
+from diskimage.words import rounded
 
 ZERO, ABSENT, PLAIN = -1, -2, -1
 
@@ -35,6 +36,8 @@ class _Table:
         self.step = step
         self.to, self.stored, self.codec = array("q"), array("q"), array("b")
         self.end = step.to
+        self.written = 0  # bytes of all chunks
+        self._gap = (step.to, step.to)  # the widest stretch left before a plain chunk
 
     def blank(self, chunks: int, code: int) -> None:
         """Chunks that are stored nowhere."""
@@ -44,16 +47,34 @@ class _Table:
 
     def place(self, length: int, made: Made) -> tuple[int, int]:
         """Where chunks of `length` stored bytes each go, one behind the other, and how many fit."""
-        align = self.step.align if made.code == PLAIN else self.step.align_coded
-        to, fit = -(-self.end // align) * align, made.chunks
+        plain = made.code == PLAIN
+        align = self.step.align if plain else self.step.align_coded
+        if not plain and (to := self._in_gap(length, align)) is not None:
+            self._note(to, 1, length, made.code)
+            return to, 1
+        to, fit = rounded(self.end, align), made.chunks
         if self.step.room is not None:
             fit = max(0, min(fit, (self.step.room - (to - self.step.to)) // length))
         if fit:
-            self.to.extend(range(to, to + fit * length, length))
-            self.stored.extend(array("q", [length]) * fit)
-            self.codec.extend(array("b", [made.code]) * fit)
+            self._note(to, fit, length, made.code)
+            if to - self.end > self._gap[1] - self._gap[0]:
+                self._gap = (self.end, to)
             self.end = to + fit * length
         return to, fit
+
+    def _in_gap(self, length: int, align: int) -> int | None:
+        """A place in the gap for a coded chunk, where it fits."""
+        to = rounded(self._gap[0], align)
+        if to + length > self._gap[1]:
+            return None
+        self._gap = (to + length, self._gap[1])
+        return to
+
+    def _note(self, to: int, chunks: int, length: int, code: int) -> None:
+        self.written += chunks * length
+        self.to.extend(range(to, to + chunks * length, length))
+        self.stored.extend(array("q", [length]) * chunks)
+        self.codec.extend(array("b", [code]) * chunks)
 
     def packed(self) -> Packed:
         """The columns as they stand."""
@@ -68,11 +89,11 @@ def pack(step: Pack, target: Target, work: Work) -> Packed:
     tasks = ((window, step, work) for window in windows(blocks, size, step.chunk))
     with Feeder(step.sums) as feeder:
         for window, buffer, made in ordered(_code, tasks, work.threads):
-            before = table.end
+            before = table.written
             room = _append(made, buffer, table, target)
             for view in _digest(window, buffer, feeder, step):
                 work.buffers.give(view)
-            work.watch.passed(window.length, written=table.end - before)
+            work.watch.passed(window.length, written=table.written - before)
             if not room:
                 break
         feeder.finish()
