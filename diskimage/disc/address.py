@@ -10,6 +10,8 @@ from __future__ import annotations
 from functools import cache
 
 PREGAP = 150  # frames before LBA 0
+LEAD_OUT = (6750, 2250)  # frames of the first session's lead-out, and of a later one's
+LEAD_IN = 4500  # frames of a later session's
 LONGEST = 449850  # frames up to 99:59:74, the last time that a header can hold
 _LEAD_IN = 450150  # LBA -45150 is 90:00:00
 _MINUTE = 4500  # frames
@@ -36,6 +38,15 @@ def disc_time(at: int) -> tuple[int, int, int]:
     """The disc time of an LBA: minute, second, frame."""
     count = at + (PREGAP if at >= -PREGAP else _LEAD_IN)
     return count // 4500, count // 75 % 60, count % 75
+
+
+def between_sessions(leadout: int, session: int, pregap: int) -> int:
+    """Where the track after `session` begins, which has `pregap` frames before its index 1.
+
+    MMC: 1:30 of lead-out after the first session and 0:30 after others, 1:00 of lead-in, then at
+    least 2 seconds of pregap.
+    """
+    return leadout + LEAD_OUT[session > 1] + LEAD_IN + PREGAP - min(PREGAP, pregap)
 
 
 def of_header(header: bytes | bytearray | memoryview) -> int | None:

@@ -24,8 +24,9 @@ def crc(data: bytes) -> bytes:
 
 
 def position(lba: int, track: int, index: int, start: int, control: int) -> bytes:
-    """The 12 bytes of Q at `lba`: in `track`, whose index 1 is at `start`; index 0 counts down."""
-    relative = start - lba if index == 0 else lba - start
+    """The 12 bytes of Q at `lba`: in `track`, whose index 1 is at `start`; a pause counts
+    down, to zero in its last frame (ECMA-130 22.3.3)."""
+    relative = start - 1 - lba if index == 0 else lba - start
     numbers = (*msf(relative), 0, *msf(lba + 150))
     told = bytes((control << 4 | 1, bcd(track), bcd(index), *map(bcd, numbers)))
     return told + crc(told)

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from diskimage.disc.address import time
+from diskimage.disc.address import between_sessions, time
 from diskimage.disc.framing import FRAMING
 from diskimage.disc.losses import lacking
 from diskimage.disc.modes import USER, followed
 from diskimage.disc.recast import units
 from diskimage.disc.tracks import between, frames as stored
 from diskimage.errors import UsageError
-from diskimage.formats.cue.layout import between_sessions
 from diskimage.formats.cue.sheet import FLAGS, HIGH_DENSITY, TEXTS
 from diskimage.layers.records import Placed
 from diskimage.model import (

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from diskimage.disc.address import PREGAP, time
+from diskimage.disc.address import LEAD_IN, LEAD_OUT, PREGAP, between_sessions, time
 from diskimage.disc.content import agrees, has_edc, lattice, shown, synced
 from diskimage.disc.modes import RAW, SYNC, whole
 from diskimage.disc.tracks import Lay
@@ -21,8 +21,6 @@ from diskimage.parse import read
 
 Mark = tuple[int, Index]
 """An index, and the place of its track in the sheet."""
-LEAD_OUT = (6750, 2250)  # frames of the first session's lead-out, and of a later one's
-LEAD_IN = 4500
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,15 +228,6 @@ def _next_session(entry: Entry, parts: Sequence[Segment], lba: int, session: int
     if parts and parts[0].jump is not None:
         return lba + parts[0].jump - entry.pregap
     return between_sessions(lba, session, _pregap(entry, parts))
-
-
-def between_sessions(leadout: int, session: int, pregap: int) -> int:
-    """Where the track after `session` begins, which has `pregap` frames before its index 1.
-
-    MMC: 1:30 of lead-out after the first session and 0:30 after others, 1:00 of lead-in, then at
-    least 2 seconds of pregap.
-    """
-    return leadout + LEAD_OUT[session > 1] + LEAD_IN + PREGAP - min(PREGAP, pregap)
 
 
 def _lay(entry: Entry, mode: Mode, parts: Sequence[Segment], lba: int) -> Lay:
