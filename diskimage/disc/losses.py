@@ -16,9 +16,10 @@ _TOLD = 1  # the index that every container has
 def lacking(disc: Disc, holds: Container[str]) -> list[Loss]:
     """What of `disc` a container lacks that `holds` only what is named.
 
-    Content: audio, tracks (data tracks after the first), sessions, subchannel. Description:
-    subheaders, indexes (gaps and indexes; else index2, those from 2 on), titles, cdtext (other
-    languages than the first), catalog (catalogue number, ISRC and flags; else isrc, flags), toc.
+    Content: audio, tracks (data tracks after the first), sessions, subchannel (and rw: packs of R
+    to W alone). Description: subheaders, indexes (gaps and indexes; else index2, those from 2 on),
+    titles, cdtext (other languages than the first), catalog (catalogue number, ISRC and flags;
+    else isrc, flags), toc.
     """
     return [*_content(disc, holds), *_description(disc, holds)]
 
@@ -34,8 +35,11 @@ def _content(disc: Disc, holds: Container[str]) -> Iterator[Loss]:
         yield Loss("tracks", f"data of {_tracks(further)}")
     if len(disc.sessions) > 1 and "sessions" not in holds:
         yield Loss("sessions", f"{len(disc.sessions)} sessions become one")
-    if any(track.subchannel for track in disc.tracks) and "subchannel" not in holds:
+    layouts = {track.subchannel for track in disc.tracks} - {None}
+    if layouts and "subchannel" not in holds:
         yield Loss("subchannel", "the subchannel of its frames")
+    elif "rw" in layouts and "rw" not in holds:
+        yield Loss("subchannel", "packs of R to W, whose interleaving is gone")
 
 
 def _tracks(numbers: list[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 
+from diskimage.disc.cdtext import texts
 from diskimage.disc.modes import USER, bare, cooks
 from diskimage.errors import CorruptError, TruncatedError
 from diskimage.layers.records import Placed
@@ -69,12 +70,22 @@ def assemble(
 ) -> Disc:
     """The disc of `lays`. `file` is the name that errors carry; `kinds` are those of sessions.
 
+    What `cdtext` says of disc and tracks is their text, where none is given.
+
     Raises CorruptError where tracks overlap or hold nothing, TruncatedError where a source ends
     before its frames do; both name the track and the LBA.
     """
     if not lays:
         raise CorruptError("the disc has no track", file=file)
-    lays = [replace(lay, pieces=tuple(map(_parted, lay.pieces))) for lay in lays]
+    titles, by_track = texts(cdtext)
+    lays = [
+        replace(
+            lay,
+            pieces=tuple(map(_parted, lay.pieces)),
+            text={**by_track.get(lay.number, {}), **lay.text},
+        )
+        for lay in lays
+    ]
     for lay in lays:
         _hold(lay, file)
     for before, after in pairwise(lays):
@@ -89,7 +100,7 @@ def assemble(
     data = next((user_data(track) for track in tracks if cooks(track.mode)), None)
     return Disc(
         medium, _sessions(lays, kinds or {}), tracks, data, _space(tracks, lays[-1].stop),
-        catalog, dict(text or {}), cdtext, toc, dict(info or {}),
+        catalog, {**titles, **(text or {})}, cdtext, toc, dict(info or {}),
     )  # fmt: skip
 
 

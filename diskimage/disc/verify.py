@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 
+from diskimage.disc import cdtext, subchannel
 from diskimage.disc.address import of_header, times
 from diskimage.disc.modes import coded, number, whole
 from diskimage.errors import TruncatedError
@@ -27,7 +28,8 @@ Fault = tuple[int, str, str]  # LBA, kind, what
 
 
 def problems(disc: Disc, passed: Callable[[int], object] = int) -> Iterator[Finding]:
-    """What is wrong with data tracks from index 1 on; neighbours with one fault are one finding.
+    """What is wrong with data tracks from index 1 on, with stored Q, with CD-TEXT; neighbours with
+    one fault are one finding.
 
     `at` is the LBA of the first of them. `passed` is told the bytes of each batch that was read,
     of `weight(disc)` in all. Memory is bounded by one batch of 1 MiB. Raises IoError,
@@ -35,11 +37,14 @@ def problems(disc: Disc, passed: Callable[[int], object] = int) -> Iterator[Find
     """
     for track in disc.tracks:
         yield from _grouped(fault for p in _checked(track) for fault in _faults(p, passed))
+    yield from _grouped(subchannel.faults(disc, passed))
+    yield from cdtext.problems(disc.cdtext)
 
 
 def weight(disc: Disc) -> int:
     """Stored bytes of the frames that `problems` looks at."""
-    return sum(p.frames * p.pitch for track in disc.tracks for p in _checked(track))
+    frames = sum(p.frames * p.pitch for track in disc.tracks for p in _checked(track))
+    return frames + subchannel.weight(disc)
 
 
 def _checked(track: Track) -> Iterator[Piece]:
