@@ -14,18 +14,21 @@ from diskimage.words import escape
 
 if TYPE_CHECKING:
     from diskimage.jobs.info import Info
-    from diskimage.model import Track
+    from diskimage.model import Disc, Track
 
 
 @click.command()
 @click.argument("image")
+@click.option("--svg", type=click.Path(), metavar="FILE", help="Draw a disc into a new file.")
 @opens
 @JSON
-def info(image: str, as_json: bool, **how: Any) -> None:
-    """Tell what IMAGE is, without reading its content."""
+def info(image: str, svg: str | None, as_json: bool, **how: Any) -> None:
+    """Tell what IMAGE is, without reading its content. --svg draws the tracks of a disc."""
     from diskimage.jobs.info import info as job
 
     found = job(image, **opening(how))
+    if svg is not None:
+        show.new_file(svg, found.svg())
     if as_json:
         show.document(found.to_json())
         return
@@ -137,8 +140,7 @@ def _sleeve(found: Info) -> None:
         ]
     )
     if found.disc is not None:
-        head = ("track", "session", "mode", "LBA", "frames", "time", "title")
-        show.table(head, [_track(track) for track in found.tracks])
+        _disc(found.disc)
 
 
 def _text(value: object) -> object:
@@ -150,11 +152,42 @@ def _text(value: object) -> object:
     return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
 
 
+def _disc(disc: Disc) -> None:
+    """A disc as people read its sleeve."""
+    from diskimage.disc.picture import lines
+
+    text = disc.text
+    show.pairs(
+        [
+            ("medium", disc.medium),
+            ("title", text.get("TITLE")),
+            *((word.lower(), said) for word, said in text.items() if word != "TITLE"),
+            ("catalogue", disc.catalog),
+        ]
+    )
+    if len(disc.sessions) > 1 or any(session.kind for session in disc.sessions):
+        rows = [
+            (s.number, s.kind or "", f"{s.tracks[0]} to {s.tracks[-1]}", s.leadout)
+            for s in disc.sessions
+        ]
+        show.table(("session", "kind", "tracks", "lead-out"), rows)
+    head = ("track", "session", "mode", "LBA", "frames", "time", "pregap", "more", "title")
+    show.table(head, [_track(track) for track in disc.tracks])
+    for line in lines(disc, show.width(), plain=show.plain()):
+        print(f"  {line}".rstrip())
+
+
 def _track(track: Track) -> tuple[object, ...]:
     from diskimage.disc.address import time
 
-    title = track.text.get("TITLE", "")
+    title = " - ".join(track.text[w] for w in ("PERFORMER", "TITLE") if w in track.text)
+    more = [*sorted(track.flags), track.isrc or ""]
+    if track.subchannel:
+        more.append(f"{track.subchannel} subchannel")
+    points = [f"{number:02}" for number, _ in track.indexes if number > 1]
+    if points:
+        more.append(f"indexes {', '.join(points)}")
     return (
         track.number, track.session, track.mode.name, track.lba, track.length, time(track.length),
-        title,
+        track.pregap, ", ".join(filter(None, more)), title,
     )  # fmt: skip

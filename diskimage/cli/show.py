@@ -56,10 +56,14 @@ def width() -> int:
     return max(20, min(100, shutil.get_terminal_size().columns) - 4)
 
 
+def plain() -> bool:
+    """Whether the standard output has ASCII alone."""
+    return "utf" not in (sys.stdout.encoding or "").lower()
+
+
 def ruler(counted: Tally) -> None:
     """Print a map as one line of cells and its legend."""
-    plain = "utf" not in (sys.stdout.encoding or "").lower()
-    signs = dict(zip(counted.totals, "#=0.-!" if plain else "█▓░·╌✗", strict=True))
+    signs = dict(zip(counted.totals, "#=0.-!" if plain() else "█▓░·╌✗", strict=True))
     print("  " + "".join(signs[kind] for kind in counted.cells()))
     print(f"  0{size_text(counted.size):>{max(1, counted.width - 1)}}")
     for kind, total in counted.totals.items():

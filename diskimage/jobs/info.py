@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Unpack
 
+from diskimage.disc import cdtext
+from diskimage.disc.picture import svg
 from diskimage.disc.tracks import describe
+from diskimage.errors import UsageError
 from diskimage.image import Image
 from diskimage.jobs.opening import Opening, opened, plain, told
 from diskimage.model import Disc, Finding, Reference, Track
@@ -47,18 +50,30 @@ class Info:
         document["warnings"] = told(self.warnings)
         return document
 
+    def svg(self) -> str:
+        """The tracks, gaps and sessions of a disc on one ruler. UsageError for a disk."""
+        if self.disc is None:
+            raise UsageError("a disk has no tracks to draw", file=self.name, remedy="see its map")
+        return svg(self.disc, f"{self.name}: {self.format}, {self.disc.medium}")
+
 
 def _disc(disc: Disc) -> dict[str, object]:
     return {
         "medium": disc.medium,
         "catalog": disc.catalog,
         "text": plain(disc.text),
+        "cdtext": [
+            {"block": one.block, "language": one.code, "charset": one.charset,
+             "disc": plain(one.disc), "tracks": plain(one.tracks)}
+            for one in cdtext.parse(disc.cdtext)
+        ],
         "sessions": [
-            {"number": s.number, "tracks": list(s.tracks), "leadout": s.leadout}
+            {"number": s.number, "tracks": list(s.tracks), "leadout": s.leadout, "kind": s.kind}
             for s in disc.sessions
         ],
+        "toc": [plain(row._asdict()) for row in disc.toc],
         "tracks": [plain(describe(track)) for track in disc.tracks],
-    }
+    }  # fmt: skip
 
 
 def info(image: What | Image, **how: Unpack[Opening]) -> Info:
