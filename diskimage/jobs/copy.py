@@ -206,7 +206,7 @@ def _direct(source: Source, target: object, job: _Job) -> Source:
 
 
 def _verify(sink: Sink, job: _Job, device: Device | None = None) -> None:
-    from diskimage.jobs.verify import read_back  # only who verifies pays
+    from diskimage.jobs.readback import read_back  # only who verifies pays
 
     target = sink.target()
     target.sync()

@@ -101,7 +101,7 @@ NEEDLESS = {
     "construct", "pycdlib", "asyncio", "rich", "importlib.metadata", "concurrent.futures",
     "logging", "hashlib", "secrets", "random", "zstandard", "isal", "deflate", "html",
     "diskimage.image", "diskimage.gate", "diskimage.registry", "diskimage.engine.frames",
-    "diskimage.engine.picture", "diskimage.jobs.verify",
+    "diskimage.engine.picture", "diskimage.jobs.readback",
 }  # fmt: skip
 
 

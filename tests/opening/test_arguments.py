@@ -13,7 +13,7 @@ import diskimage
 from diskimage.engine.digest import new
 from diskimage.errors import ChecksumError, UsageError
 from diskimage.jobs.opening import work
-from diskimage.jobs.verify import read_back
+from diskimage.jobs.readback import read_back
 from diskimage.sinks.directory import open_directory
 
 NO_NAMES = ["a\0b.img", "half\ud800.img"]
