@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from diskimage.model import Device, Extent, Kind, Runs, Source
-from diskimage.runs import extents, joined, pack, view
+from diskimage.runs import joined, pack, view
 
 
 class Absent(Exception):  # noqa: N818 - a fact about a byte, not a fault
@@ -17,9 +17,10 @@ def read(device: Device, start: int = 0, stop: int | None = None) -> bytes:
     """The guest bytes of [start, stop)."""
     stop = device.size if stop is None else stop
     out = bytearray()
-    for extent in extents(device, start, stop):
-        assert extent.start == start + len(out)
-        out += piece(extent)
+    for runs in device.runs(start, stop):
+        for row in view(runs):
+            assert row.start == start + len(out)
+            out += coded(row, runs.chunk) if row.kind == Kind.CODED else piece(row)
     assert len(out) == max(0, stop - start)
     return bytes(out)
 
