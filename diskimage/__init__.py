@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from diskimage.jobs.map import map
     from diskimage.jobs.measure import measure
     from diskimage.jobs.tree import tree
+    from diskimage.jobs.verify import verify
     from diskimage.limits import LIMITS, Limits
     from diskimage.ranges import Ranges
 
@@ -36,7 +37,7 @@ __version__ = "0.1.0"
 
 _VERBS = (
     "bench", "cat", "check", "compare", "convert", "copy", "create", "detect", "extract", "hash",
-    "info", "ls", "map", "measure", "tree",
+    "info", "ls", "map", "measure", "tree", "verify",
 )  # fmt: skip
 _PLACES = {
     "Image": "image", "open": "image", "Limits": "limits", "LIMITS": "limits", "Ranges": "ranges",
@@ -46,7 +47,7 @@ _PLACES = {
 __all__ = [
     "LIMITS", "DiskImageError", "Image", "Limits", "Ranges", "bench", "cat", "check", "compare",
     "convert", "copy", "create", "detect", "errors", "extract", "hash", "info", "list_formats",
-    "ls", "map", "measure", "open", "tree",
+    "ls", "map", "measure", "open", "tree", "verify",
 ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from diskimage.errors import CancelledError, DiskImageError, LimitError, UsageEr
 VERBS = (
     look.info, look.detect, look.formats, look.map_, look.check, sums.hash_,
     files.ls, files.tree, files.cat, files.extract,
-    move.convert, move.copy, sums.compare, move.create, move.measure,
+    sums.verify, move.convert, move.copy, sums.compare, move.create, move.measure,
     move.bench,
 )  # fmt: skip
 PIPE_GONE = 128 + 13  # what a shell shows for a process that SIGPIPE ended

@@ -20,10 +20,12 @@ SHOWN = 20  # ranges that a terminal gets
 
 @click.command("hash")
 @click.argument("image")
-@click.option("-a", "--algorithm", "algorithms", multiple=True, default=["sha256"],
-              show_default=True, metavar="NAME", help="A digest; several in one pass.")  # fmt: skip
-@click.option("--track", type=int, help="The frames of one track, as stored.")
-@click.option("--all-tracks", is_flag=True, help="The frames of each track, as stored.")
+@click.option("-a", "--algorithm", "algorithms", multiple=True, metavar="NAME",
+              help="A digest; several in one pass.  [default: sha256]")  # fmt: skip
+@click.option("--track", type=int, help="The frames of one track from index 1 on, as stored.")
+@click.option("--all-tracks", is_flag=True,
+              help="Each track with its stored pregap, as databases of dumps count them;"
+              " by default crc32, md5 and sha1.")  # fmt: skip
 @click.option("--block-size", type=SIZE, help="A digest for each block of so many bytes.")
 @reads
 @THREADS
@@ -36,7 +38,7 @@ def hash_(
     """Print digests of what IMAGE holds; runs of zeros are not read."""
     from diskimage.jobs import hash as jobs
 
-    wanted = names(algorithms)
+    wanted = names(algorithms) or (jobs.DATABASE if all_tracks else jobs.DEFAULT)
     if sum((track is not None, all_tracks, block_size is not None)) > 1:
         raise click.UsageError("--track, --all-tracks and --block-size exclude each other")
     if block_size is not None and len(wanted) != 1:
@@ -57,6 +59,33 @@ def hash_(
                 image, wanted, track=track, threads=threads, progress=report, **opening(how)
             )
             _print_digests(one, image, as_json)
+
+
+@click.command()
+@click.argument("image")
+@click.argument("database")
+@reads
+@THREADS
+@PROGRESS
+@JSON
+def verify(
+    image: str, database: str, threads: int | None, progress: str, as_json: bool, **how: Any
+) -> int:
+    """Tell whether IMAGE is what DATABASE says: a Logiqx XML DAT, .sfv, .md5. Exit 1 where not."""
+    from diskimage.jobs.verify import verify as job
+
+    with shown(progress) as report:
+        found = job(image, database, threads=threads, progress=report, **opening(how))
+    if as_json:
+        show.document(found.to_json())
+        return 0 if found.ok else 1
+    if found.game is not None:
+        print(escape(found.game))
+    rows = [(row.status, row.track or "", row.size or "", row.name or "") for row in found.rows]
+    show.table(("status", "track", "size", "name"), rows)
+    print("verified" if found.ok else "not verified")
+    show.warned(found.warnings)
+    return 0 if found.ok else 1
 
 
 def _print_digests(found: Hashed | list[Hashed], image: str, as_json: bool) -> None:

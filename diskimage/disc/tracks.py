@@ -179,6 +179,19 @@ def frames(pieces: Iterable[Piece]) -> Iterator[Extent]:
         start += length
 
 
+def kept(track: Track) -> tuple[int, int]:
+    """The frames of a track that a file of its own holds: all but made up pregap and postgap."""
+    start, stop = track.lba - track.pregap, track.lba + track.length
+    if track.pieces[0].source is None:
+        start = min(track.lba, start + track.pieces[0].frames)
+    return start, stop
+
+
+def whole_track(track: Track) -> Device:
+    """The stored frames of a track with its pregap, as databases of dumps count them."""
+    return Placed(frames(between(track.pieces, *kept(track))), track.mode.size)
+
+
 def user_data(track: Track) -> Device:
     """The 2048 user bytes of each frame of a data track: index 1 to the next track's first one."""
     inside = between(track.pieces, track.lba, track.lba + track.length)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Unpack
 
+from diskimage.disc.tracks import whole_track
 from diskimage.engine.copy import Work, digest
 from diskimage.engine.digest import canonical, running
 from diskimage.engine.guard import guarded
@@ -20,11 +21,12 @@ from diskimage.model import Device, Disc, Finding, Track
 from diskimage.sources.anything import What
 
 DEFAULT = ("sha256",)
+DATABASE = ("crc32", "md5", "sha1")  # what preservation databases have of a track
 
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """Digests by name of `size` bytes; `track` where they are of one track's frames as stored."""
+    """Digests by name of `size` bytes; `track` where they are of one track's stored frames."""
 
     size: int
     digests: Mapping[str, str]
@@ -89,19 +91,19 @@ def hash(
 
 def hash_tracks(
     image: What | Image,
-    names: Iterable[str] = DEFAULT,
+    names: Iterable[str] = DATABASE,
     *,
     progress: Report | None = None,
     cancel: Event | None = None,
     threads: int | None = None,
     **how: Unpack[Opening],
 ) -> list[Hashed]:
-    """Digests of every track's frames as stored."""
+    """Digests of every track's stored frames, its pregap included: as databases count them."""
     names = tuple(names)
     with opened(image, **how) as found:
         made = work(progress, cancel, threads, found.policy)
         return [
-            _digested(_main(track), names, track.number, found, made)
+            _digested(whole_track(track), names, track.number, found, made)
             for track in _disc(found).tracks
         ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -38,7 +39,7 @@ def test_bands_cover_the_disc_once(sheet: Path) -> None:
         (60, 63, "made", 2),
         (63, 63 + 6750 + 4500 + 150, "none", None),
     ]
-    assert all(one.stop == two.start for one, two in zip(drawn, drawn[1:], strict=False))
+    assert all(one.stop == two.start for one, two in pairwise(drawn))
 
 
 def short(found: Disc) -> Disc:

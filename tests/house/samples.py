@@ -5,10 +5,12 @@ game.cue       a mixed-mode disc in three FILEs: the ISO as MODE1/2352, two audi
 disk.raw       8 MiB, a quarter of it written, the rest holes
 disk.qcow2     the same, zstd clusters      disk.vdi   the same
 other.raw      the same but for one sector
+game.dat       a database of dumps that knows the tracks of game.cue
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import struct
@@ -68,6 +70,12 @@ def tone(path: Path, hertz: int, seconds: int) -> None:
     path.write_bytes(b"".join(struct.pack("<2h", value, value) for value in wave) * seconds)
 
 
+def _rom(path: Path) -> str:
+    """A file as a database of dumps lists it."""
+    size, digest = path.stat().st_size, hashlib.sha1(path.read_bytes()).hexdigest()
+    return f'<rom name="{path.name}" size="{size}" sha1="{digest}"/>'
+
+
 def make_samples(directory: Path) -> None:
     """Write all of them."""
     user = iso(directory / "disc.iso").read_bytes()
@@ -77,6 +85,9 @@ def make_samples(directory: Path) -> None:
     tone(directory / "game-2.bin", 440, 6)
     tone(directory / "game-3.bin", 330, 4)
     (directory / "game.cue").write_text(SHEET, encoding="utf-8")
+    tracks = "".join(map(_rom, sorted(directory.glob("game-*.bin"))))
+    dat = f'<datafile><game name="Game">{tracks}</game></datafile>'
+    (directory / "game.dat").write_text(dat, encoding="utf-8")
     pieces = {0: TEXT * 1000, MIB: bytes(range(256)) * 4096, 5 * MIB: TEXT * 20000}
     raw = make(directory / "disk.raw", 8 * MIB, pieces)
     make(directory / "other.raw", 8 * MIB, {**pieces, 6 * MIB: b"different".ljust(512)})

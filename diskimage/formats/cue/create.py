@@ -14,7 +14,7 @@ from diskimage.disc.framing import FRAMING
 from diskimage.disc.losses import lacking
 from diskimage.disc.modes import USER, followed
 from diskimage.disc.recast import units
-from diskimage.disc.tracks import between, frames as stored
+from diskimage.disc.tracks import between, frames as stored, kept
 from diskimage.errors import UsageError
 from diskimage.formats.cue.sheet import FLAGS, HIGH_DENSITY, TEXTS
 from diskimage.layers.records import Placed
@@ -135,19 +135,11 @@ def _parts(tracks: Sequence[Track], stem: str, layout: str) -> list[Part]:
     for track in tracks:
         one = layout == "single" or len(tracks) == 1
         file = f"{stem}.bin" if one else f"{stem} (Track {track.number:0{width}}).bin"
-        start, stop = _stored(track)
+        start, stop = kept(track)
         to = done if layout == "single" else 0
         parts.append(Part(track, start, stop, file, to))
         done = to + stop - start
     return parts
-
-
-def _stored(track: Track) -> tuple[int, int]:
-    """The frames of a track that go into a file: all but a made-up pregap and postgap."""
-    start, stop = track.lba - track.pregap, track.lba + track.length
-    if track.pieces[0].source is None:
-        start = min(track.lba, start + track.pieces[0].frames)
-    return start, stop
 
 
 def _sheet(disc: Disc, parts: Sequence[Part], packs: str | None) -> Iterator[str]:
