@@ -77,8 +77,8 @@ def _descriptor_to_descriptor(
 def _sized(blocks: Iterator[Runs], work: Work) -> Iterator[tuple[bool, Window]]:
     """(long, window): large where one kernel call moves them, small where threads share work."""
     for runs in blocks:
-        plain = runs.codec is None and (runs.source is None or runs.source.fd is not None)
-        plain = plain and runs.records is None
+        plain = Kind.CODED not in runs.kind.tobytes() and runs.records is None
+        plain = plain and (runs.source is None or runs.source.fd is not None)
         long = plain and stop_of(runs) - runs.start[0] >= SCATTERED * len(runs)
         for window in windows((runs,), PIECE if plain else work.window):
             yield long, window
