@@ -33,6 +33,8 @@ from diskimage.sources.file import FileSource, open_file
 from diskimage.words import escape
 
 Named: TypeAlias = "str | os.PathLike[str] | Source"
+Secret: TypeAlias = str | Callable[[], str | None] | None
+"""The password of an image, or what asks for it once a format needs one."""
 Policy: TypeAlias = (
     "Literal['none', 'parts', 'siblings', 'list'] | str | os.PathLike[str]"
     " | Mapping[str, Named] | Callable[[Reference], Named | None]"
@@ -76,7 +78,7 @@ class FileGate:
     folder: str
     policy: Policy = "parts"
     limits: Limits = LIMITS
-    secret: str | None = None
+    secret: Secret = None
     ledger: Ledger = field(default_factory=Ledger)
     chain: tuple[tuple[int, int], ...] = ()
 
@@ -85,7 +87,9 @@ class FileGate:
         self.ledger.warnings.append(Finding(kind, escape(message), at))
 
     def password(self) -> str | None:
-        """What the caller gave."""
+        """What the caller gave, asked for once where that is a callable."""
+        if callable(self.secret):
+            self.secret = self.secret()
         return self.secret
 
     def reading(self, device: Device, name: str) -> Source:

@@ -16,7 +16,7 @@ from diskimage.engine.policy import FramePolicy
 from diskimage.engine.read import DeviceSource, Reader, read_into, source as device_source
 from diskimage.engine.run import apply
 from diskimage.errors import LimitError, UnsupportedError, UsageError
-from diskimage.gate import FileGate, Ledger, Policy, checked_policy
+from diskimage.gate import FileGate, Ledger, Policy, Secret, checked_policy
 from diskimage.limits import LIMITS, Limits
 from diskimage.model import (
     Device,
@@ -327,7 +327,7 @@ def open(
     mode: Literal["r", "r+"] = "r",
     references: Policy = "parts",
     limits: Limits = LIMITS,
-    password: str | None = None,
+    password: Secret = None,
     check: bool = True,
     repair: bool = False,
 ) -> Image:
@@ -336,8 +336,9 @@ def open(
     `what`: a path, bytes, a binary file object, a Source, a block device, or a URL of fsspec.
     `format` names the format and ends all guessing. `references`: "none", "parts" (files that make
     up the image, beside it), "siblings" (parents beside it too), "list" (this layer alone), a
-    directory, a mapping {name: path or source}, or a callable. `check` holds every disc frame that
-    is read against its EDC, `repair` mends wrong ones by ECC. Raises DiskImageError.
+    directory, a mapping {name: path or source}, or a callable. `password` is a text, or a callable
+    that is asked for one once the image needs it. `check` holds every disc frame that is read
+    against its EDC, `repair` mends wrong ones by ECC. Raises DiskImageError.
     """
     if mode not in ("r", "r+"):
         raise UsageError(f"no mode {mode!r}", remedy="r reads, r+ writes in place")
@@ -358,7 +359,7 @@ def open(
 
 
 def _gate(
-    source: Source, policy: Policy, limits: Limits, password: str | None, ledger: Ledger
+    source: Source, policy: Policy, limits: Limits, password: Secret, ledger: Ledger
 ) -> FileGate:
     file = isinstance(source, FileSource)
     folder = os.path.dirname(os.path.abspath(source.name)) if file else ""

@@ -11,6 +11,7 @@ from diskimage.cli import show
 from diskimage.cli.bar import progress as shown
 from diskimage.cli.options import (
     JSON,
+    NEW_PASSWORD,
     NO_FSYNC,
     OVERWRITE,
     PROGRESS,
@@ -18,6 +19,7 @@ from diskimage.cli.options import (
     SIZE,
     SPARSE,
     THREADS,
+    first_line,
     names,
     opening,
     opens,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 @SPARSE
 @OVERWRITE
 @NO_FSYNC
+@NEW_PASSWORD
 @reads
 @THREADS
 @PROGRESS
@@ -48,7 +51,7 @@ if TYPE_CHECKING:
 def convert(
     source: str, target: str, to: str | None, settings_: tuple[str, ...], lossy: tuple[str, ...],
     extract: tuple[str, ...], dry_run: bool, sparse: bool, overwrite: bool, no_fsync: bool,
-    threads: int | None, progress: str, as_json: bool, **how: Any,
+    new_password_file: str | None, threads: int | None, progress: str, as_json: bool, **how: Any,
 ) -> None:  # fmt: skip
     """Write SOURCE as TARGET in another format, whole or not at all.
 
@@ -57,12 +60,15 @@ def convert(
     """
     from diskimage.jobs.convert import convert as job
 
+    options = settings(settings_)
+    if new_password_file is not None:
+        options["new_password"] = first_line(new_password_file)
     with shown(progress) as report:
         done = job(
             source, target, to=to, lossy=names(lossy),
             extract={k: str(v) for k, v in settings(extract).items()},
             dry_run=dry_run, sparse=sparse, overwrite=overwrite,
-            durable=not no_fsync, threads=threads, progress=report, options=settings(settings_),
+            durable=not no_fsync, threads=threads, progress=report, options=options,
             **opening(how),
         )  # fmt: skip
     out = sys.stderr if target == "-" else sys.stdout

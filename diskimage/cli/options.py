@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from diskimage.errors import from_os
+from diskimage.errors import UsageError, from_os
 from diskimage.words import parse_size
 
 if TYPE_CHECKING:
+    from diskimage.gate import Secret
     from diskimage.jobs.opening import Opening
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 ENVIRONMENT = "DISKIMAGE_PASSWORD"
+_LONGEST = 1024  # characters of a password
 
 
 class SizeType(click.ParamType[int]):
@@ -49,6 +52,11 @@ SETTING = click.option(
     help="An option of the target's format; see: diskimage formats.",
 )  # fmt: skip
 
+NEW_PASSWORD = click.option(
+    "--new-password-file", type=click.Path(), metavar="FILE",
+    help="Encrypt the target: its first line is the password.",
+)  # fmt: skip
+
 _FORMAT = click.option("--format", metavar="NAME", help="The image's format; ends all guessing.")
 _REFERENCES = click.option(
     "--references", metavar="none|parts|siblings|list|DIR",
@@ -57,7 +65,7 @@ _REFERENCES = click.option(
 )  # fmt: skip
 _PASSWORD = click.option(
     "--password-file", type=click.Path(), metavar="FILE",
-    help=f"Its first line is the password; {ENVIRONMENT} is looked at without it.",
+    help=f"Its first line is the password; else {ENVIRONMENT}, else a terminal is asked.",
 )  # fmt: skip
 
 
@@ -89,14 +97,34 @@ def opening(values: dict[str, Any]) -> Opening:
     return how
 
 
-def _password(file: str | None) -> str | None:
-    if file is None:
-        return os.environ.get(ENVIRONMENT)
+def _password(file: str | None) -> Secret:
+    """From the file, the environment, or a terminal: asked only where the image needs one."""
+    if file is not None:
+        return first_line(file)
+    given = os.environ.get(ENVIRONMENT)
+    if given is None and sys.stdin.isatty() and sys.stderr.isatty():
+        return _asked
+    return given
+
+
+def _asked() -> str | None:
+    from getpass import getpass  # few images need it
+
+    try:
+        return getpass("Password: ")
+    except EOFError:
+        return None
+
+
+def first_line(file: str) -> str:
+    """The password in `file`. Raises what reading it does, UsageError where it is no text."""
     try:
         with Path(file).open(encoding="utf-8") as lines:
-            return lines.readline().rstrip("\r\n")
+            return lines.readline(_LONGEST).rstrip("\r\n")
     except OSError as error:
         raise from_os(error, file) from error
+    except UnicodeDecodeError:
+        raise UsageError("is no text", file=file, remedy="a password stands in UTF-8") from None
 
 
 def settings(pairs: Iterable[str]) -> dict[str, object]:
@@ -106,6 +134,8 @@ def settings(pairs: Iterable[str]) -> dict[str, object]:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise click.UsageError(f"{pair!r} is not KEY=VALUE")
+        if "password" in key:
+            raise click.UsageError("a password is no argument: say --new-password-file FILE")
         found[key.replace("-", "_")] = {"true": True, "false": False}.get(value, value)
     return found
 

@@ -21,7 +21,7 @@ from diskimage.engine.progress import Report
 from diskimage.engine.read import Reader, source as device_source
 from diskimage.engine.run import run
 from diskimage.errors import LossError, UnsupportedError, UsageError
-from diskimage.gate import Policy
+from diskimage.gate import Policy, Secret
 from diskimage.image import Image
 from diskimage.jobs.opening import held, told, work
 from diskimage.jobs.publishing import PIPE, backed, named_by, refuse, settled, sink_for
@@ -89,7 +89,7 @@ def convert(
     threads: int | None = None,
     references: Policy = "parts",
     limits: Limits = LIMITS,
-    password: str | None = None,
+    password: Secret = None,
     progress: Report | None = None,
     cancel: Event | None = None,
     options: Mapping[str, object] | None = None,

@@ -16,7 +16,7 @@ from diskimage.limits import Limits
 from diskimage.model import Finding
 
 if TYPE_CHECKING:
-    from diskimage.gate import Policy
+    from diskimage.gate import Policy, Secret
     from diskimage.image import Image
     from diskimage.sources.anything import What
 
@@ -27,7 +27,7 @@ class Opening(TypedDict, total=False):
     format: str | None
     references: Policy
     limits: Limits
-    password: str | None
+    password: Secret
     check: bool
     repair: bool
 

@@ -1,0 +1,42 @@
+"""AES (FIPS 197) by the `cryptography` wheel: whole blocks, each by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from diskimage.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers import Cipher
+    from cryptography.hazmat.primitives.ciphers.modes import ECB
+
+BLOCK = 16
+
+
+class Aes:
+    """AES of a key of 16, 24 or 32 bytes, in blocks (ECB); what modes are made of. Thread-safe.
+
+    Raises UnsupportedError without the extra `crypto`.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = _cipher(key)
+
+    def encrypt(self, data: bytes) -> bytes:
+        """A multiple of 16 bytes, each block of 16 enciphered."""
+        return self._cipher.encryptor().update(data)
+
+    def decrypt(self, data: bytes) -> bytes:
+        """A multiple of 16 bytes, each block of 16 deciphered."""
+        return self._cipher.decryptor().update(data)
+
+
+def _cipher(key: bytes) -> Cipher[ECB]:
+    try:
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+    except ImportError:
+        raise UnsupportedError(
+            "is encrypted, and AES is not installed",
+            remedy="install the extra `crypto`: pip install 'py-diskimage[crypto]'",
+        ) from None
+    return Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305 - modes are made of it here
