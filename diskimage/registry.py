@@ -33,6 +33,7 @@ class Entry(NamedTuple):
     signatures: tuple[Signature, ...] = ()
     suffixes: tuple[str, ...] = ()
     weak: tuple[str, ...] = ()  # suffixes that make it worth asking, without being the format's own
+    keeps: tuple[str, ...] = ()  # formats whose content stands as it is before its trailer
     loaded: Format | None = None
 
 
@@ -49,6 +50,8 @@ ENTRIES = (
     Entry("cue", "diskimage.formats.cue", suffixes=(".cue",)),
     Entry("iso", "diskimage.formats.iso", ((32769, b"CD001"), (0, SYNC)), (".iso",),
           (".bin", ".img", ".raw", ".toast")),
+    Entry("nrg", "diskimage.formats.nrg", ((-12, b"NER5"), (-8, b"NERO")), (".nrg",),
+          keeps=("iso",)),
     Entry("qcow2", "diskimage.formats.qcow2", ((0, b"QFI\xfb"),), (".qcow2", ".qcow")),
     Entry("vdi", "diskimage.formats.vdi", ((0x40, b"\x7f\x10\xda\xbe"),), (".vdi",)),
     Entry("raw", "diskimage.formats.raw", suffixes=(
@@ -76,7 +79,6 @@ CONTAINERS = (
     Known("ISZ", ((0, b"IsZ!"),), (".isz",)),
     Known("CSO", ((0, b"CISO"), (0, b"ZISO"), (0, b"DAX\0")), (".cso", ".zso", ".dax")),
     Known("ECM", ((0, b"ECM\0"),), (".ecm",)),
-    Known("NRG", ((-12, b"NER5"), (-8, b"NERO")), (".nrg",)),
     Known("CCD", ((0, b"[CloneCD]"),), (".ccd",)),
     Known("gzip stream", ((0, b"\x1f\x8b\x08"),), (".gz",)),
     Known("xz stream", ((0, b"\xfd7zXZ\0"),), (".xz",)),
@@ -166,10 +168,17 @@ def candidates(seen: Look) -> list[Candidate]:
     """Who claims the file, the surest first."""
     found = [c for entry in ENTRIES if (c := _asked(entry, seen)) is not None]
     found += _recognised(CONTAINERS, seen, 90)
+    found = [one for one in found if not _kept(one, found)]
     if not any(c.score >= CERTAIN for c in found):
         found += _recognised(GUESTS, seen, 40) or _guest_by_rule(seen)
         found += _plugins_asked(seen)
     return sorted(found, key=lambda c: -c.score)
+
+
+def _kept(inner: Candidate, found: list[Candidate]) -> bool:
+    """Whether a surer candidate tells by its trailer that `inner` is its content."""
+    outer = [one for one in found if one.entry is not None and inner.name in one.entry.keeps]
+    return any(one.score > inner.score for one in outer)
 
 
 def _asked(entry: Entry, seen: Look) -> Candidate | None:
@@ -269,11 +278,11 @@ def detect(seen: Look, file: str) -> Candidate:
 
 def _guest_owns_the_end(sure: list[Candidate], seen: Look) -> bool:
     """A trailer alone on a disk with a boot signature: the guest may have written that sector."""
-    if len(sure) != 1 or sure[0].known is None or seen.head[510:512] != b"\x55\xaa":
+    told = (sure[0].known or sure[0].entry) if len(sure) == 1 else None
+    if told is None or seen.head[510:512] != b"\x55\xaa" or seen.suffix in told.suffixes:
         return False
-    known = sure[0].known
-    trailer = not any(_holds(seen, s) for s in known.signatures if s[0] >= 0)
-    return trailer and seen.suffix not in known.suffixes
+    held = [at for at, magic in told.signatures if _holds(seen, (at, magic))]
+    return bool(held) and max(held) < 0
 
 
 def entry_of(name: str) -> Entry:
