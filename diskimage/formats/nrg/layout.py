@@ -119,7 +119,7 @@ def footer(tail: bytes) -> tuple[int, int] | None:
 
 
 def begins(look: Look) -> bool | None:
-    """Whether a chunk that Nero writes is where the footer of `look` says; None out of sight."""
+    """Whether chunks that Nero writes are where the footer of `look` says; None out of sight."""
     told = footer(look.tail)
     if told is None:
         return False
@@ -128,7 +128,11 @@ def begins(look: Look) -> bool | None:
     place = told[1] - (look.size - len(look.tail))
     if place < 0:
         return None
-    return look.tail[place : place + 4] in KNOWN
+    while place + CHUNK.sizeof() <= len(look.tail):
+        if look.tail[place : place + 4] in KNOWN:
+            return True
+        place += CHUNK.sizeof() + int.from_bytes(look.tail[place + 4 : place + 8], "big")
+    return False
 
 
 def listed(source: Source, gate: Gate) -> Listed:
