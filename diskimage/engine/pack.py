@@ -87,13 +87,15 @@ def pack(step: Pack, target: Target, work: Work) -> Packed:
     size = max(step.chunk, work.window // step.chunk * step.chunk)
     blocks = _checked(iter(step.extents))
     tasks = ((window, step, work) for window in windows(blocks, size, step.chunk))
+    start: int | None = None  # the guest byte of the first chunk
     with Feeder(step.sums) as feeder:
         for window, buffer, made in ordered(_code, tasks, work.threads):
-            before = table.written
+            before, start = table.written, window.start if start is None else start
             room = _append(made, buffer, table, target)
-            for view in _digest(window, buffer, feeder, step):
+            done = min(window.stop, start + len(table.to) * step.chunk) - window.start
+            for view in _digest(done, buffer, feeder, step):
                 work.buffers.give(view)
-            work.watch.passed(window.length, written=table.written - before)
+            work.watch.passed(done, written=table.written - before)
             if not room:
                 break
         feeder.finish()
@@ -144,7 +146,7 @@ def _coded(buffer: memoryview, at: int, step: Pack) -> Made:
     if len(plain) < step.chunk:  # the last chunk of the guest: padded, so that it decodes whole
         padded = bytes(plain) + bytes(step.chunk - len(plain))
         plain, best = memoryview(padded), Made(PLAIN, padded)
-    least = step.chunk
+    least = step.chunk + 1  # ciphers make chunks no smaller, and none of theirs is stored plain
     for index, codec in enumerate(step.codecs):
         stored = codec.encode(plain)
         if stored is not None and len(stored) < least:
@@ -189,6 +191,8 @@ def _append(made: list[Made], buffer: memoryview | None, table: _Table, target: 
             _flush(pending, start, target)
             pending, start = [], to
         pending.append(stored[: fit * length])
+        for stored_sum in table.step.stored_sums:
+            stored_sum.update(pending[-1])
         end = to + fit * length
         room = fit == one.chunks
         if not room:
@@ -211,9 +215,8 @@ def _flush(pending: list[memoryview | bytes], to: int, target: Target) -> None:
         target.write(to, memoryview(b"".join(pending)))
 
 
-def _digest(
-    window: Window, buffer: memoryview | None, feeder: Feeder, step: Pack
-) -> list[memoryview]:
+def _digest(length: int, buffer: memoryview | None, feeder: Feeder, step: Pack) -> list[memoryview]:
+    """Feed the sums the first `length` bytes of a window; the buffers that are free again."""
     if not step.sums:
         return [buffer] if buffer is not None else []
-    return feeder.zeros(window.length) if buffer is None else feeder.feed(buffer)
+    return feeder.zeros(length) if buffer is None else feeder.feed(buffer[:length])

@@ -21,7 +21,7 @@ class Copy(NamedTuple):
 class Pack(NamedTuple):
     """Cut the concatenation of `extents` into chunks, drop the zero ones, append the rest at `to`.
 
-    Each kept chunk is stored as the smallest codec's result, or plain where none is smaller; plain
+    Each kept chunk is stored as the smallest codec's result, or plain where all are larger; plain
     ones are aligned to `align`, coded ones to `align_coded`, and these also fill what was left
     before a plain one. Stops before more than `room` bytes are used. The last chunk is padded with
     zeros to `chunk`. The step's result is a `Packed`.
@@ -34,8 +34,9 @@ class Pack(NamedTuple):
     align: int = 1
     align_coded: int = 1
     room: int | None = None
-    sums: tuple[Any, ...] = ()
+    sums: tuple[Any, ...] = ()  # updated with the guest bytes of every chunk that is done, in order
     file: str = ""
+    stored_sums: tuple[Any, ...] = ()  # updated with every chunk as it is stored, in order
 
 
 class Packed(NamedTuple):

@@ -81,16 +81,22 @@ def pack(one: Pack, out: bytearray) -> Packed:
             stored.append(0)
         else:
             whole = best = plain.ljust(one.chunk, b"\0")
+            least = one.chunk + 1
             for index, coder in enumerate(one.codecs):
                 made = coder.encode(memoryview(whole))
-                if made is not None and len(made) < len(best):
-                    best, codec = made, index
+                if made is not None and len(made) < least:
+                    best, codec, least = made, index, len(made)
             align = one.align if codec < 0 else one.align_coded
             end = -(-end // align) * align
-            assert one.room is None or end + len(best) - one.to <= one.room
+            if one.room is not None and end + len(best) - one.to > one.room:
+                break
             put(out, end, best)
+            for stored_sum in one.stored_sums:
+                stored_sum.update(best)
             to.append(end)
             stored.append(len(best))
             end += len(best)
         codecs.append(codec)
+        for plain_sum in one.sums:
+            plain_sum.update(plain or b"")
     return Packed(to, stored, codecs, len(to), end)
