@@ -48,6 +48,7 @@ class Known(NamedTuple):
 
 ENTRIES = (
     Entry("cue", "diskimage.formats.cue", suffixes=(".cue",)),
+    Entry("ccd", "diskimage.formats.ccd", ((0, b"[CloneCD]"),), (".ccd",)),
     Entry("iso", "diskimage.formats.iso", ((32769, b"CD001"), (0, SYNC)), (".iso",),
           (".bin", ".img", ".raw", ".toast")),
     Entry("nrg", "diskimage.formats.nrg", ((-12, b"NER5"), (-8, b"NERO")), (".nrg",),
@@ -79,7 +80,6 @@ CONTAINERS = (
     Known("ISZ", ((0, b"IsZ!"),), (".isz",)),
     Known("CSO", ((0, b"CISO"), (0, b"ZISO"), (0, b"DAX\0")), (".cso", ".zso", ".dax")),
     Known("ECM", ((0, b"ECM\0"),), (".ecm",)),
-    Known("CCD", ((0, b"[CloneCD]"),), (".ccd",)),
     Known("gzip stream", ((0, b"\x1f\x8b\x08"),), (".gz",)),
     Known("xz stream", ((0, b"\xfd7zXZ\0"),), (".xz",)),
     Known("zstd stream", ((0, b"\x28\xb5\x2f\xfd"),), (".zst",)),

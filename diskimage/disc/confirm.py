@@ -18,7 +18,9 @@ _NUMBERS = 3  # of its bits: the others mark linking blocks
 def raw_mode_shown(lay: Lay) -> Mode | None:
     """The mode that whole frames of a track show: AUDIO where none has a sync; None without any.
 
-    Up to 16 frames from index 1 on are looked at, more than half of which have to agree.
+    Up to 16 frames from index 1 on are looked at, more than half of which have to agree. A track
+    that is declared data may end in the next one's gap: of it only frames with a sync are counted,
+    where there are any.
     """
     seen: Counter[Mode | None] = Counter()
     first = dict(lay.indexes)[1]
@@ -31,6 +33,8 @@ def raw_mode_shown(lay: Lay) -> Mode | None:
             synced = frame[: len(SYNC)] == SYNC
             number = frame[_MODE] & _NUMBERS if synced else 0
             seen[BY_PITCH.get((RAW, number)) if synced else AUDIO] += 1
+    if not lay.mode.audio and len(seen) > 1:
+        del seen[AUDIO]
     if not seen:
         return None
     mode, count = seen.most_common(1)[0]

@@ -12,6 +12,7 @@ from typing import Literal
 
 from tests.makers import frames
 from tests.makers.iso import volume
+from tests.makers.packs import crc16, titles
 from tests.makers.sample import Sample
 
 RAW, SUB = 2352, 96
@@ -227,38 +228,6 @@ def _text(packs: bytes) -> dict[str, int | str]:
     return keys
 
 
-def crc16(content: bytes) -> bytes:
-    """Polynomial 0x1021 from 0, inverted, high byte first: of Q and of CD-Text packs."""
-    value = 0
-    for byte in content:
-        value ^= byte << 8
-        for _ in range(8):
-            value = (value << 1 ^ (0x1021 if value & 0x8000 else 0)) & 0xFFFF
-    return (value ^ 0xFFFF).to_bytes(2, "big")
-
-
-def titles(names: Sequence[str], performers: Sequence[str] = ()) -> bytes:
-    """CD-Text packs of one English block: the disc's first, then each track's, and sizes (0x8F)."""
-    kinds = [(0x80, names)] + ([(0x81, performers)] if performers else [])
-    packs: list[bytes] = []
-    counts = [0] * 16
-    for kind, texts in kinds:
-        whole = b"".join(text.encode("latin-1") + b"\0" for text in texts)
-        for at in range(0, len(whole), 12):
-            track = whole[:at].count(0)
-            begun = at - (whole.rfind(b"\0", 0, at) + 1)
-            head = bytes((kind, track, len(packs), min(15, begun)))
-            packs.append(head + whole[at : at + 12].ljust(12, b"\0"))
-            counts[kind - 0x80] += 1
-    counts[15] = 3
-    last = len(packs) + 2
-    sizes = bytes((0, 1, len(names) - 1, 0, *counts, last, *bytes(7), 9, *bytes(7)))
-    for part in range(3):
-        head = bytes((0x8F, part, len(packs), 0))
-        packs.append(head + sizes[12 * part : 12 * part + 12])
-    return b"".join(pack + crc16(pack) for pack in packs)
-
-
 def subchannel(placed: Sequence[Placed], layout: str, catalog: str = "") -> bytes:
     """The .sub: P high before index 1, Q with its CRC, R to W empty."""
     out = bytearray()
@@ -396,7 +365,7 @@ def samples() -> list[Sample]:
     user = volume()
     made = []
     for label, files in discs().items():
-        if label in ("audio", "mode 2", "first pregap"):
+        if label in ("audio", "mode 2", "first pregap", "index 1 alone"):
             continue
         header = len(files["disc.ccd"]) if label == "no sub" else 0
         borders = (RAW * 5 + 9, len(files["disc.img"]) - 1) if label == "no sub" else ()

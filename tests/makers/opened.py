@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from diskimage import image
-from diskimage.model import Copy, Disc, Plan, Put, Size, Track
+from diskimage.disc.subchannel import converted, stored
+from diskimage.model import Copy, Disc, Piece, Plan, Put, Size, Track
 from tests.makers import naive
 from tests.makers.executor import step
 
@@ -51,3 +53,31 @@ def publish(plan: Plan, folder: Path, name: str) -> Path:
     for file, content in outputs(plan).items():
         (folder / (file or name)).write_bytes(content)
     return folder / name
+
+
+def files_in(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """`files` written to `folder`; the path of the first."""
+    folder.mkdir(exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder / next(iter(files))
+
+
+def stored_frames(track: Track) -> bytes:
+    """All frames of a track that are stored, pregap and all."""
+    return b"".join(_bytes(piece) for piece in track.pieces)
+
+
+def _bytes(piece: Piece) -> bytes:
+    assert piece.source is not None
+    assert piece.pitch == piece.mode.size
+    out = bytearray(piece.frames * piece.mode.size)
+    assert piece.source.read_into(piece.at, memoryview(out)) == len(out)
+    return bytes(out)
+
+
+def stored_subs(track: Track) -> bytes:
+    """The subchannel of all its frames, packed."""
+    (piece,) = track.pieces
+    assert piece.sub is not None
+    return bytes(stored(converted(piece.sub, piece.frames, "packed"), 0, piece.frames))
