@@ -17,6 +17,9 @@ FAMILIES = (
     "sha256",
     "columns",
     "tables",
+    "chd",
+    "flac",
+    "flac_write",
     "dispatch",
 )
 

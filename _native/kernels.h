@@ -156,6 +156,53 @@ int32_t di_table_runs(const di_rule *rule, const uint8_t *table, int64_t entries
 
 uint32_t di_crc32c(const uint8_t *data, int64_t size, uint32_t value);
 
+/* ---- chd.c ---- */
+
+/* CRC-16 of polynomial 0x1021, the highest bit first, continued from `value`. */
+uint32_t di_crc16(const uint8_t *data, int64_t size, uint32_t value);
+
+#define DI_CHD_ROW 12 /* of an expanded map: type, length 3, place 6, CRC-16 2, big-endian */
+
+/* Of a map of CHD version 5: bytes and units of a hunk, where the first stored one lies, and the
+ * bits of fields: lengths at most 24, the others 48. */
+typedef struct {
+    int64_t hunk;
+    int64_t hunk_units;
+    int64_t first;
+    int32_t length_bits;
+    int32_t self_bits;
+    int32_t parent_bits;
+} di_chd;
+
+/* Rows made, of types 0 to 6; fewer than `hunks` where the bits end or mean nothing. */
+int64_t di_chd_map_read(const uint8_t *data, int64_t size, const di_chd *how, int64_t hunks,
+                        uint8_t *out);
+/* Bytes written, -1 where `room` is too little. Types are 0 to 5; places of stored rows follow
+ * from their lengths. */
+int64_t di_chd_map_write(const uint8_t *map, int64_t hunks, const di_chd *how, uint8_t *out,
+                         int64_t room);
+/* Bytes decoded, fewer than `want` where the codes end or mean nothing. */
+int64_t di_huffman_read(const uint8_t *coded, int64_t size, uint8_t *out, int64_t want);
+/* Frames of 2352 bytes and 96 of subchannel behind each other in `out`. A frame marked (a bit each,
+ * the lowest first; null: none) gets sync and parity made. */
+void di_cd_join(const uint8_t *main, const uint8_t *sub, int64_t frames, const uint8_t *marked,
+                uint8_t *out);
+/* The inverse: frames whose sync and parity can be made again are marked and lose them. */
+void di_cd_split(const uint8_t *units, int64_t frames, uint8_t *main, uint8_t *sub,
+                 uint8_t *marked);
+
+/* ---- flac.c, flac_write.c ---- */
+
+#define DI_FLAC_LONGEST 4608 /* samples of a frame, as in the format's streamable subset */
+
+/* Bytes of whole frames that `want` bytes of 16-bit stereo came from, or -1. Sums are not held. */
+int64_t di_flac_read(const uint8_t *coded, int64_t size, int32_t big_endian, uint8_t *out,
+                     int64_t want);
+/* Bytes written, -1 where `room` is too little: frames of `block` (1 to 4608) samples, the last
+ * shorter; at most 65536 of them. */
+int64_t di_flac_write(const uint8_t *pcm, int64_t samples, int32_t block, int32_t big_endian,
+                      uint8_t *out, int64_t room);
+
 /* ---- dispatch.c ---- */
 
 /* The implementations of EDC, ECC, scans and CRC-32C, numbered from 0; names null past the last. */
