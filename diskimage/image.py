@@ -141,6 +141,11 @@ class Image:
         """Every second file the image names, opened or not."""
         return tuple(self._ledger.references)
 
+    def keep(self, source: Source) -> None:
+        """Read from `source` too: it is closed with the image, and never written over."""
+        self._ledger.own.append(source)
+        self._ledger.sources.append(source)
+
     def problems(self) -> Iterator[Finding]:
         """What the format itself finds wrong with the image; nothing where it has no check."""
         if self._rules.check is not None:

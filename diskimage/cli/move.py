@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 @SETTING
 @click.option("--lossy", multiple=True, metavar="NAME,...", help="What may be left out, by name.")
 @click.option("--extract", multiple=True, metavar="audio=wav", help="Write audio tracks beside it.")
+@click.option(
+    "--exact",
+    is_flag=True,
+    help="Keep beside an ISO the frames that it cannot make again; put them back.",
+)
 @click.option("--dry-run", is_flag=True, help="Print losses and sizes; write nothing.")
 @SPARSE
 @OVERWRITE
@@ -50,8 +55,9 @@ if TYPE_CHECKING:
 @JSON
 def convert(
     source: str, target: str, to: str | None, settings_: tuple[str, ...], lossy: tuple[str, ...],
-    extract: tuple[str, ...], dry_run: bool, sparse: bool, overwrite: bool, no_fsync: bool,
-    new_password_file: str | None, threads: int | None, progress: str, as_json: bool, **how: Any,
+    extract: tuple[str, ...], exact: bool, dry_run: bool, sparse: bool, overwrite: bool,
+    no_fsync: bool, new_password_file: str | None, threads: int | None, progress: str,
+    as_json: bool, **how: Any,
 ) -> None:  # fmt: skip
     """Write SOURCE as TARGET in another format, whole or not at all.
 
@@ -67,7 +73,7 @@ def convert(
         done = job(
             source, target, to=to, lossy=names(lossy),
             extract={k: str(v) for k, v in settings(extract).items()},
-            dry_run=dry_run, sparse=sparse, overwrite=overwrite,
+            exact=exact, dry_run=dry_run, sparse=sparse, overwrite=overwrite,
             durable=not no_fsync, threads=threads, progress=report, options=options,
             **opening(how),
         )  # fmt: skip

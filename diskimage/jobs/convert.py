@@ -23,11 +23,13 @@ from diskimage.engine.run import run
 from diskimage.errors import LossError, UnsupportedError, UsageError
 from diskimage.gate import Policy, Secret
 from diskimage.image import Image
+from diskimage.jobs.frames import content, keeping
 from diskimage.jobs.opening import held, told, work
 from diskimage.jobs.publishing import PIPE, backed, named_by, refuse, settled, sink_for
 from diskimage.limits import LIMITS, Limits
 from diskimage.model import (
     Copy,
+    Device,
     Disc,
     Finding,
     Format,
@@ -82,6 +84,7 @@ def convert(
     extract: Mapping[str, str] | None = None,
     check: bool = True,
     repair: bool = False,
+    exact: bool = False,
     overwrite: bool = False,
     durable: bool = True,
     sparse: bool = False,
@@ -98,9 +101,10 @@ def convert(
     """Write `source` to `target` in the format `to`, or that of the target's suffix.
 
     `lossy` names what may be left out, `extract={"audio": "wav"}` writes audio tracks beside the
-    target. `check` holds every frame against its EDC, `repair` mends wrong ones by ECC; a target
-    that keeps frames as stored does neither, and refuses `repair`. `options` and further keywords
-    are the target format's. A target "-" is the standard output. Raises LossError with everything
+    target. `check` holds every frame against its EDC, where frames become user data; `repair` mends
+    wrong ones by ECC. `exact` keeps the frames that an ISO cannot make again in a file beside it,
+    and puts them back on the way to a disc. `options` and further keywords are the target format's.
+    A target "-" is the standard output. Raises LossError with everything
     that the target cannot hold, ExistsError, BusyError, ChangedError where the source changed
     meanwhile, and what opening raises; nothing is published then.
     """
@@ -111,16 +115,18 @@ def convert(
     with held(
         source, format=format, references=references, limits=limits, password=password
     ) as image:
-        _mendable(image, rules, repair)
+        what = content(image, rules, policy, exact=exact)
         kept = _extracted(image, extract or {}, path)
-        losses = weighed(image, rules, {*lossy, *kept}, options)
+        losses = weighed(image, what, rules, {*lossy, *kept}, options)
         dropped = [loss for loss in losses if loss.name not in kept]
         odd = list(_without_volume(image, rules))
         guard = refuse(image.sources, [*parents, *named_by(image)])
         sink = sink_for(path, overwrite=overwrite, durable=durable, guard=guard)
         made = work(progress, cancel, threads, policy)
         made.sparse, made.in_order = sparse, path == PIPE
-        plan = _with_audio(plan_of(image, rules, stem, options), image, kept, stem)
+        plan = _with_audio(plan_of(image, what, rules, stem, options), image, kept, stem)
+        if exact and image.disc is not None:
+            plan = keeping(plan, image, stem, made, odd)
         if dry_run:
             outputs = estimate(plan)
             files, written = _paths(path, outputs), sum(outputs.values())
@@ -131,16 +137,6 @@ def convert(
             image.name, image.format, path, rules.name, image.size, written, tuple(files),
             tuple(dropped), warnings, time.monotonic() - began, dry_run,
         )  # fmt: skip
-
-
-def _mendable(image: Image, rules: Format, repair: bool) -> None:
-    """UsageError where frames are to be mended that the target keeps as they are stored."""
-    if repair and rules.keeps_frames and image.disc is not None:
-        raise UsageError(
-            "frames are kept as they are stored",
-            file=image.name,
-            remedy="leave out --repair; it mends them on the way to an ISO",
-        )
 
 
 def _written(path: str, image: Image, plan: Plan, sink: Sink, made: Work) -> tuple[list[str], int]:
@@ -182,10 +178,12 @@ def demand_options(rules: Format, options: Mapping[str, object]) -> None:
         raise UsageError(f"{rules.name} has no option {unknown[0]}", remedy=f"its options: {known}")
 
 
-def plan_of(image: Image, rules: Format, stem: str, options: Mapping[str, object]) -> Plan:
-    """The plan that writes what `image` holds as `rules` say."""
+def plan_of(
+    image: Image, what: Device | Disc, rules: Format, stem: str, options: Mapping[str, object]
+) -> Plan:
+    """The plan that writes `what`, which `image` holds, as `rules` say."""
     assert rules.create is not None
-    what, left, _ = taken(rules, image.content, image.as_source, options)
+    what, left, _ = taken(rules, what, image.as_source, options)
     return rules.create(what, stem, **left)
 
 
@@ -195,13 +193,14 @@ def stem_of(path: str) -> str:
 
 
 def weighed(
-    image: Image, rules: Format, given_up: Collection[str], options: Mapping[str, object]
-) -> list[Loss]:
+    image: Image, what: Device | Disc, rules: Format, given_up: Collection[str],
+    options: Mapping[str, object],
+) -> list[Loss]:  # fmt: skip
     """What the target cannot hold. LossError names all content that was not given up.
 
     UsageError for a name in `given_up` that no loss has.
     """
-    what, left, losses = taken(rules, image.content, image.as_source, options)
+    what, left, losses = taken(rules, what, image.as_source, options)
     losses += [] if rules.losses is None else rules.losses(what, **left)
     known = {*CONTENT, *(loss.name for loss in losses)}
     unknown = sorted(set(given_up) - known)

@@ -57,7 +57,7 @@ def measure(
         required = _total(_device_plan(Blank(demand_guest_size(what)), rules, options))
         return Measured(what, to, required, _full(what, rules, options))
     with opened(what, **how) as image:
-        required = _total(plan_of(image, rules, "image", options))
+        required = _total(plan_of(image, image.content, rules, "image", options))
         most = required if image.disc is not None else _full(image.size, rules, options)
         return Measured(image.size, to, required, most)
 
