@@ -380,7 +380,7 @@ def _opened(
     *,
     writable: bool,
 ) -> Image:
-    rules, note = chosen(source, format)
+    rules, note = registry.chosen(source, format)
     if writable and ("write" not in rules.can or source.fd is None):
         raise UnsupportedError(f"{rules.name} is not written in place", file=source.name,
                                remedy="convert it to raw, or write a copy")  # fmt: skip
@@ -391,15 +391,3 @@ def _opened(
         raise UnsupportedError("a set of parts is not written in place", file=source.name)
     sink = InPlaceSink(source.fd, source.name) if writable and source.fd is not None else None
     return Image(source, rules, opened, gate, policy, sink)
-
-
-def chosen(source: Source, format: str | None) -> tuple[Format, str | None]:
-    """The format of `source`, and what to warn of: a suffix that says otherwise."""
-    if format is not None:
-        return registry.named(format), None
-    if isinstance(source, DeviceFileSource):
-        return registry.named("raw"), None
-    seen = registry.look(source)
-    found = registry.detect(seen, source.name)
-    assert found.entry is not None
-    return registry.load(found.entry), registry.suffix_disagrees(found.name, seen)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from diskimage.disc.modes import SYNC
 from diskimage.errors import AmbiguousError, UnknownFormatError, UnsupportedError, UsageError
 from diskimage.model import Bid, Format, Look, Source
+from diskimage.sources.device import DeviceFileSource
 
 GROUP = "diskimage.formats"  # of entry points, for formats of others
 HEAD = 100 * 1024
@@ -47,13 +48,18 @@ class Known(NamedTuple):
 
 
 ENTRIES = (
-    Entry("cue", "diskimage.formats.cue", suffixes=(".cue",)),
+    Entry("cue", "diskimage.formats.cue", suffixes=(".cue",), weak=(".toc",)),
     Entry("ccd", "diskimage.formats.ccd", ((0, b"[CloneCD]"),), (".ccd",)),
     Entry("iso", "diskimage.formats.iso", ((32769, b"CD001"), (0, SYNC)), (".iso",),
           (".bin", ".img", ".raw", ".toast")),
+    Entry("isz", "diskimage.formats.isz", ((0, b"IsZ!"),), (".isz",)),
+    Entry("mds", "diskimage.formats.mds", ((0, b"MEDIA DESCRIPTOR\x01"),), (".mds",)),
     Entry("nrg", "diskimage.formats.nrg", ((-12, b"NER5"), (-8, b"NERO")), (".nrg",),
           keeps=("iso",)),
     Entry("qcow2", "diskimage.formats.qcow2", ((0, b"QFI\xfb"),), (".qcow2", ".qcow")),
+    Entry("toc", "diskimage.formats.toc", (
+        (0, b"CD_DA"), (0, b"CD_ROM"), (0, b"CD_I"), (0, b"CATALOG"), (0, b"TRACK"), (0, b"//"),
+        ), (".toc",), (".cue",)),
     Entry("vdi", "diskimage.formats.vdi", ((0x40, b"\x7f\x10\xda\xbe"),), (".vdi",)),
     Entry("raw", "diskimage.formats.raw", suffixes=(
         ".img", ".raw", ".dd", ".ima", ".vfd", ".flp", ".dsk", ".000", ".001", ".aa")),
@@ -75,9 +81,8 @@ CONTAINERS = (
     Known("Bochs", ((0, b"Bochs Virtual HD Image"),), (".bochs",)),
     Known("cloop", ((0, b"#!/bin/sh\n#V2.0 Format"),), (".cloop",)),
     Known("partclone", ((0, b"partclone-image"),), ()),
-    Known("MDS", ((0, b"MEDIA DESCRIPTOR"),), (".mds", ".mdx")),
+    Known("MDX", ((0, b"MEDIA DESCRIPTOR\x02"),), (".mdx",)),
     Known("CHD", ((0, b"MComprHD"),), (".chd",)),
-    Known("ISZ", ((0, b"IsZ!"),), (".isz",)),
     Known("CSO", ((0, b"CISO"), (0, b"ZISO"), (0, b"DAX\0")), (".cso", ".zso", ".dax")),
     Known("ECM", ((0, b"ECM\0"),), (".ecm",)),
     Known("gzip stream", ((0, b"\x1f\x8b\x08"),), (".gz",)),
@@ -304,6 +309,18 @@ def suffix_disagrees(chosen: str, seen: Look) -> str | None:
     if not owners or chosen in owners:
         return None
     return f"the suffix {seen.suffix} says {owners[0]}, the content is {chosen}"
+
+
+def chosen(source: Source, format: str | None) -> tuple[Format, str | None]:
+    """The format of `source`, and what to warn of: a suffix that says otherwise."""
+    if format is not None:
+        return named(format), None
+    if isinstance(source, DeviceFileSource):
+        return named("raw"), None
+    seen = look(source)
+    found = detect(seen, source.name)
+    assert found.entry is not None
+    return load(found.entry), suffix_disagrees(found.name, seen)
 
 
 def _all() -> Iterator[Entry]:

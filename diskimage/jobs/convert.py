@@ -104,9 +104,8 @@ def convert(
     target. `check` holds every frame against its EDC, where frames become user data; `repair` mends
     wrong ones by ECC. `exact` keeps the frames that an ISO cannot make again in a file beside it,
     and puts them back on the way to a disc. `options` and further keywords are the target format's.
-    A target "-" is the standard output. Raises LossError with everything
-    that the target cannot hold, ExistsError, BusyError, ChangedError where the source changed
-    meanwhile, and what opening raises; nothing is published then.
+    A target "-" is the standard output. Raises LossError with all that the target cannot hold,
+    ExistsError, BusyError, ChangedError where the source changed, and what opening raises.
     """
     began, path, options = time.monotonic(), os.fspath(target), {**(options or {}), **more}
     rules, stem = target_rules(path, to, options), stem_of(path)
@@ -125,13 +124,9 @@ def convert(
         made = work(progress, cancel, threads, policy)
         made.sparse, made.in_order = sparse, path == PIPE
         plan = _with_audio(plan_of(image, what, rules, stem, options), image, kept, stem)
-        if exact and image.disc is not None:
+        if exact and image.disc is not None and not dry_run:
             plan = keeping(plan, image, stem, made, odd)
-        if dry_run:
-            outputs = estimate(plan)
-            files, written = _paths(path, outputs), sum(outputs.values())
-        else:
-            files, written = _written(path, image, plan, sink, made)
+        files, written = _written(path, image, plan, sink, made, dry_run=dry_run)
         warnings = (*image.warnings, *missing, *odd, *_lost(dropped), *policy.told(limits.problems))
         return Converted(
             image.name, image.format, path, rules.name, image.size, written, tuple(files),
@@ -139,8 +134,13 @@ def convert(
         )  # fmt: skip
 
 
-def _written(path: str, image: Image, plan: Plan, sink: Sink, made: Work) -> tuple[list[str], int]:
-    """Run the plan: the paths that it made, and the bytes written."""
+def _written(
+    path: str, image: Image, plan: Plan, sink: Sink, made: Work, *, dry_run: bool
+) -> tuple[list[str], int]:
+    """Run the plan, or only look at it: the paths that it makes, and the bytes written."""
+    if dry_run:
+        outputs = estimate(plan)
+        return _paths(path, outputs), sum(outputs.values())
     made.watch.begin("convert", image.size)
     run(settled(plan, image), sink, made)
     return getattr(sink, "names", [path]), made.watch.progress.written

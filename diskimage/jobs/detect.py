@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from diskimage import registry
 from diskimage.errors import DiskImageError
-from diskimage.image import chosen
-from diskimage.registry import Candidate
+from diskimage.registry import Candidate, chosen
 from diskimage.sources.anything import What, as_source
 from diskimage.sources.device import DeviceFileSource
 
