@@ -212,7 +212,7 @@ EDGES = struct.pack(">QQ", 0, 150 * 2352)
         (patched(EDGES, struct.pack(">QQ", 0, 150 * 2352 + 1)), CorruptError),
         (patched(EDGES, struct.pack(">QQ", 2352, 0)), CorruptError),
         (patched(EDGES, struct.pack(">QQ", 0, 174 * 2352)), CorruptError),
-        (patched(b"\1\0\1\1" + bytes(12), b"\1\0\1\2" + bytes(12)), CorruptError),
+        (patched(b"\1\1\1\1" + bytes(12), b"\1\1\1\2" + bytes(12)), CorruptError),
         (patched(b"DAOX", b"DAOY"), CorruptError),
         (image("plain")[:-1], CorruptError),
         (b"", CorruptError),

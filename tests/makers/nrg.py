@@ -115,7 +115,7 @@ def dao_rows(
         rows += struct.pack(">3Q" if version == 2 else ">3I", *edges)
         at = edges[2]
     head = catalog.ljust(14, b"\0")
-    head += bytes((kind, 0, tracks[0].number, tracks[-1].number))
+    head += bytes((kind, 1, tracks[0].number, tracks[-1].number))
     body = struct.pack("<I", 4 + len(head) + len(rows)) + head + rows
     return chunk(b"DAOX" if version == 2 else b"DAOI", body)
 

@@ -7,6 +7,8 @@ ETNF, ETN2). Relocation tables are ignored.
 
 from __future__ import annotations
 
+from diskimage.disc.framing import FRAMING
+from diskimage.formats.nrg.create import create, losses
 from diskimage.formats.nrg.opening import open_nrg, probe
 from diskimage.model import Format
 
@@ -14,7 +16,13 @@ FORMAT = Format(
     name="nrg",
     title="Nero disc image",
     suffixes=(".nrg",),
-    can=frozenset({"read"}),
+    can=frozenset({"read", "create"}),
     probe=probe,
     open=open_nrg,
+    losses=losses,
+    create=create,
+    options=(FRAMING,),
+    disc_only=True,
+    in_order=True,
+    keeps_frames=True,
 )

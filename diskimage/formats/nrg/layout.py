@@ -9,7 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from construct import Bytes, Int8ub, Int16ub, Int32sb, Int32ub, Int64ub, Padding, Struct
+from construct import (
+    Bytes,
+    Default,
+    Int8ub,
+    Int16ub,
+    Int32sb,
+    Int32ub,
+    Int32ul,
+    Int64ub,
+    Padding,
+    Struct,
+)
 
 from diskimage.disc.address import lba as disc_lba
 from diskimage.errors import CorruptError, LimitError
@@ -29,10 +40,12 @@ CHUNK = Struct("name" / Bytes(4), "length" / Int32ub)
 CUEX = Struct("control" / Int8ub, "track" / Int8ub, "index" / Int8ub, Padding(1), "lba" / Int32sb)
 CUES = Struct("control" / Int8ub, "track" / Int8ub, "index" / Int8ub, Padding(2), "time" / Bytes(3))
 DAO = Struct(
-    Padding(4), "catalog" / Bytes(13), Padding(1), "kind" / Int8ub, Padding(1), "first" / Int8ub,
-    "last" / Int8ub,
+    "length" / Int32ul, "catalog" / Bytes(13), Padding(1), "kind" / Int8ub,
+    "one" / Default(Int8ub, 1), "first" / Int8ub, "last" / Int8ub,
 )  # fmt: skip
-_DAO_TRACK = ("isrc" / Bytes(12), "size" / Int16ub, "mode" / Int8ub, Padding(3))
+_DAO_TRACK = (
+    "isrc" / Bytes(12), "size" / Int16ub, "mode" / Int8ub, Padding(1), "one" / Default(Int16ub, 1),
+)  # fmt: skip
 DAOX_TRACK = Struct(*_DAO_TRACK, "gap_at" / Int64ub, "at" / Int64ub, "stop" / Int64ub)
 DAOI_TRACK = Struct(*_DAO_TRACK, "gap_at" / Int32ub, "at" / Int32ub, "stop" / Int32ub)
 ETN2 = Struct(
