@@ -8,15 +8,16 @@ one language.
 from __future__ import annotations
 
 from binascii import crc_hqx
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from diskimage.errors import CorruptError
+from diskimage.errors import CorruptError, UnsupportedError
 from diskimage.model import Disc, Finding, Source
 from diskimage.parse import read
 
 PACK = 18
-MOST = 8 * 256 * PACK  # eight languages of at most 256 packs
+_MOST_PACKS = 256  # of a block
+MOST = 8 * _MOST_PACKS * PACK  # eight languages of at most 256 packs
 FIELDS = {
     0x80: "TITLE", 0x81: "PERFORMER", 0x82: "SONGWRITER", 0x83: "COMPOSER", 0x84: "ARRANGER",
     0x85: "MESSAGE", 0x86: "DISC_ID", 0x87: "GENRE", 0x8E: "UPC_EAN",
@@ -163,39 +164,75 @@ def encode(
 
     Fields that neither the disc nor any track has take no packs; without any text, no bytes.
     """
-    said = [text for texts in (disc, *tracks.values()) for text in texts if text in _TYPES]
-    if not said:
-        return b""
-    first, last = min(tracks, default=1), max(tracks, default=1)
-    made: list[bytes] = []
+    return blocks([Language(0, _CHARSETS[0], code, disc, tracks)])
+
+
+def blocks(languages: Sequence[Language]) -> bytes:
+    """Languages as packs, each under its own block number; those without any text are left out.
+
+    Raises UnsupportedError where one needs more than the 256 packs of a block.
+    """
+    held = [(one, *_fields(one)) for one in languages]
+    held = [row for row in held if row[1]]
+    last, codes = bytearray(8), bytearray(8)
+    for one, rows, _ in held:
+        if len(rows) + 3 > _MOST_PACKS:
+            raise UnsupportedError(f"CD-TEXT of {len(rows)} packs; a language has at most 253")
+        last[one.block], codes[one.block] = len(rows) + 2, one.code or 0
+    made = b""
+    for one, rows, counts in held:
+        first, final = min(one.tracks, default=1), max(one.tracks, default=1)
+        table = bytes([number_of(one.charset), first, final, 0, *counts, *last, *codes])
+        for i in range(3):
+            head = bytes([_SIZES, i, len(rows) & 0xFF, one.block << 4])
+            rows.append(head + table[12 * i : 12 * i + 12])
+        made += b"".join(rows)
+    return sealed(made)
+
+
+def charset_of(number: int) -> str:
+    """The encoding that the first byte of the size packs tells; ISO 8859-1 for one unknown."""
+    return _CHARSETS.get(number, _CHARSETS[0])
+
+
+def number_of(charset: str) -> int:
+    """The number of an encoding in the size packs."""
+    return next((number for number, name in _CHARSETS.items() if name == charset), 0)
+
+
+def _fields(one: Language) -> tuple[list[bytes], list[int]]:
+    """The packs of a language but for its sizes, without their CRC, and how many of each type."""
+    rows: list[bytes] = []
     counts = dict.fromkeys(range(0x80, 0x90), 0)
+    first, last = min(one.tracks, default=1), max(one.tracks, default=1)
     for kind, word in FIELDS.items():
         of_track = "ISRC" if word == "UPC_EAN" else word
-        all_of = [disc.get(word, "")] + [
-            tracks.get(n, {}).get(of_track, "") for n in range(first, last + 1)
-        ]
-        if any(all_of):
-            rows = _packed(kind, [(0, all_of[0]), *enumerate(all_of[1:], first)], len(made))
-            counts[kind], made = len(rows), made + rows
-    counts[_SIZES] = 3
-    table = bytes([0, first, last, 0, *counts.values()])
-    table += bytes([len(made) + 2, *bytes(7), code, *bytes(7)])
-    for i in range(3):
-        made.append(bytes([_SIZES, i, len(made) & 0xFF, 0]) + table[12 * i : 12 * i + 12])
-    return sealed(b"".join(made))
+        texts = [one.disc.get(word, "")]
+        texts += [one.tracks.get(n, {}).get(of_track, "") for n in range(first, last + 1)]
+        if any(texts):
+            raw = [text.encode(one.charset, "replace") for text in texts]
+            own = _packed(kind, one, [(0, raw[0]), *enumerate(raw[1:], first)], len(rows))
+            counts[kind], rows = len(own), rows + own
+    if rows:
+        counts[_SIZES] = 3
+    return rows, list(counts.values())
 
 
-def _packed(kind: int, all_of: list[tuple[int, str]], sequence: int) -> list[bytes]:
-    """The packs of one field, without their CRC."""
+def _packed(kind: int, one: Language, all_of: list[tuple[int, bytes]], done: int) -> list[bytes]:
+    """The packs of one field. Texts of whole pairs of bytes are marked so, where the character set
+    has such."""
+    wide = number_of(one.charset) >= _WIDE and not any(len(raw) % 2 for _, raw in all_of)
+    width = 2 if wide else 1
     lead = b"\0\0" if kind == _GENRE else b""
     held, marks = b"", list[tuple[int, int]]()
     for number, text in all_of:
-        raw = (lead if number == 0 else b"") + text.encode("iso8859-1", "replace") + b"\0"
-        marks += [(number, min(15, i)) for i in range(len(raw))]
+        raw = (lead if number == 0 else b"") + text + bytes(width)
+        marks += [(number, min(15, i // width)) for i in range(len(raw))]
         held += raw
     rows: list[bytes] = []
     for at in range(0, len(held), 12):
         number, place = marks[at]
-        row = bytes([kind, number, (sequence + len(rows)) & 0xFF, place]) + held[at : at + 12]
+        flags = one.block << 4 | place | (_WIDE if wide else 0)
+        row = bytes([kind, number, (done + len(rows)) & 0xFF, flags]) + held[at : at + 12]
         rows.append(row.ljust(16, b"\0"))
     return rows

@@ -46,8 +46,19 @@ PARSE_ONLY = {
     "cue/whipper__bloc.cue": {"missing"},
     "cue/whipper__surferrosa.eac.noncompliant.cue": {"refused-reference"},  # names a directory
     "qcow2/qemu__afl5.img": {"corrupt", "limit", "unsupported"},
+    "toc/cdrdao__cdtext.toc": {"usage"},  # one track of silence
+    "toc/cdrdao__mode1_rw.toc": {"ok"},  # zeros that no file holds
+    "toc/cdrdao__pregap1.toc": {"usage"},
+    "toc/libcdio__bad-file.toc": {"missing"},
+    "toc/libcdio__bad-mode1.toc": {"corrupt"},
+    "toc/libcdio__bad-msf-1.toc": {"corrupt"},
+    "toc/libcdio__cdtext.toc": {"usage"},
+    "toc/libcdio__data1.toc": {"ok"},
+    "toc/libcdio__t1.toc": {"usage"},
+    "toc/whipper__capital.fast.toc": {"missing"},
 }
-"""Rows without bytes: sheets without their files, hostile headers. Path to the kinds of refusal."""
+"""Rows without bytes: sheets without their files, hostile headers. Path to the kinds of refusal;
+"ok" where a sheet names no file and all of its bytes are zeros."""
 
 
 def rows(path: Path, column: str, absent: bool = False) -> list[Any]:
@@ -105,7 +116,7 @@ def test_tracks_are_the_oracles(row: Row, corpus: Path, run: Run, dim: str) -> N
 @pytest.mark.parametrize("row", rows(MANIFEST, "guest_size", absent=True))
 def test_what_cannot_be_read_is_refused_by_name(row: Row, corpus: Path, run: Run, dim: str) -> None:
     name = row["path"].removesuffix(".xz")
-    error = hashed(run, dim, stored(corpus, row))["error"]
+    error = hashed(run, dim, stored(corpus, row)).get("error", {"kind": "ok"})
     assert error["kind"] in PARSE_ONLY[name], error
 
 

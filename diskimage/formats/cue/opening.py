@@ -5,35 +5,39 @@ from __future__ import annotations
 import re
 
 from diskimage.disc import cdtext
+from diskimage.disc.named import part as named_part, text as text_of
 from diskimage.disc.tracks import assemble
 from diskimage.disc.volume import weigh_disc
 from diskimage.disc.wave import is_riff, samples
 from diskimage.errors import (
     CorruptError,
-    DiskImageError,
-    LimitError,
-    LoopError,
     MissingError,
     UnsupportedError,
 )
 from diskimage.formats.cue.layout import Opened, lay_out
 from diskimage.formats.cue.sheet import COMMANDS, TEXTS, Named, Sheet, decode, parse
 from diskimage.model import Bid, Disc, Gate, Look, Source
-from diskimage.parse import read
 from diskimage.sources.swap import Swap
 
 _MEDIUM = re.compile(r"REM ORIGINAL MEDIA-TYPE\s*:?\s*\"?(CD|DVD|BD)", re.IGNORECASE)
+_NUMBERED = re.compile(r"^\s*TRACK\s+\d", re.IGNORECASE | re.MULTILINE)
+_TABLE = re.compile(r"^\s*(CD_DA|CD_ROM|CD_ROM_XA|CD_I|TRACK\s+[A-Z]\S*)\s*(//.*)?$", re.MULTILINE)
 _WORDS = frozenset((*COMMANDS, *TEXTS, "REM"))
 
 
 def probe(look: Look) -> Bid | None:
-    """A sheet by its suffix and a command: a text format needs both to agree."""
-    if look.suffix != ".cue":
+    """A sheet by its suffix and a command: a text format needs both to agree.
+
+    Sheets are called .toc too, and cdrdao's tables .cue: whose tracks have no number is none.
+    """
+    if look.suffix not in (".cue", ".toc"):
         return None
     text = decode(look.head[:65536])
+    if not _NUMBERED.search(text) and (look.suffix == ".toc" or _TABLE.search(text)):
+        return None
     words = [line.split(maxsplit=1)[0].upper() for line in text.splitlines()[:4096] if line.strip()]
     known = sum(word.strip("\ufeff") in _WORDS for word in words)
-    return Bid(95, f"{known} commands of a cue sheet, suffix .cue") if known else None
+    return Bid(95, f"{known} commands of a cue sheet, suffix {look.suffix}") if known else None
 
 
 def open_cue(source: Source, gate: Gate) -> Disc:
@@ -42,13 +46,7 @@ def open_cue(source: Source, gate: Gate) -> Disc:
     Raises LimitError, CorruptError, TruncatedError, UnsupportedError, LoopError, and what the gate
     says of a file: MissingError, RefusedReferenceError, UnsafeNameError.
     """
-    if source.size > gate.limits.text_file:
-        raise LimitError(
-            f"a sheet of {source.size} bytes is above the limit of {gate.limits.text_file}",
-            file=source.name,
-            remedy="is it a sheet?",
-        )
-    sheet = parse(bytes(read(source, 0, source.size, "the sheet")), source.name, gate.limits)
+    sheet = parse(text_of(source, gate), source.name, gate.limits)
     for line, what in sheet.odd:
         gate.warn("sheet", f"line {line}: {what}")
     used = {index.file for track in sheet.tracks for index in track.indexes}
@@ -73,41 +71,12 @@ def open_cue(source: Source, gate: Gate) -> Disc:
     return disc
 
 
-def _part(named: Named, instead: tuple[str, ...], sheet: Source, gate: Gate) -> Source:
-    """A file that the sheet names; errors say on which line it does."""
-    try:
-        part = gate.part(named.name, instead=instead)
-    except DiskImageError as error:
-        raise type(error)(
-            f"line {named.line}: {named.name!r}: {error.message}",
-            file=sheet.name,
-            remedy=error.remedy,
-            errno=error.errno,
-        ) from error
-    identity = getattr(part, "identity", None)
-    if identity is not None and identity == getattr(sheet, "identity", None):
-        part.close()
-        raise LoopError(
-            f"line {named.line}: the sheet names itself as its FILE",
-            file=sheet.name,
-            remedy="name the file that holds the frames",
-        )
-    if part.size == 0:
-        part.close()
-        raise CorruptError(
-            f"line {named.line}: {named.name!r} is empty",
-            file=sheet.name,
-            remedy="copy or download it again",
-        )
-    return part
-
-
 def _packs(sheet: Sheet, source: Source, gate: Gate) -> bytes | None:
     """The CD-TEXT file. Without it the frames are still whole."""
     if sheet.cdtext is None:
         return None
     try:
-        part = _part(sheet.cdtext, (), source, gate)
+        part = named_part(sheet.cdtext.name, sheet.cdtext.line, source, gate)
     except MissingError as error:
         gate.warn("missing", error.message)
         return None
@@ -123,7 +92,8 @@ def _opened(sheet: Sheet, number: int, source: Source, gate: Gate) -> Opened:
     named = sheet.files[number]
     if named.type in ("AIFF", "MP3", "FLAC"):
         raise _undecoded(named, source.name, named.type)
-    part = _part(named, _instead(sheet, named, source.name), source, gate)
+    instead = _instead(sheet, named, source.name)
+    part = named_part(named.name, named.line, source, gate, instead)
     entries = [t for t in sheet.tracks if any(index.file == number for index in t.indexes)]
     audio = all(entry.mode.audio for entry in entries)
     riff = audio and is_riff(part)
