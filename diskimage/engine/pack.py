@@ -116,14 +116,14 @@ def _code(window: Window, step: Pack, work: Work) -> tuple[Window, memoryview | 
     if Kind.ABSENT in kinds:
         return window, None, _mixed(window, step, work)
     buffer = load(window, work)
-    return window, buffer, _chunks(buffer, step)
+    return window, buffer, _chunks(buffer, window.start, step)
 
 
-def _chunks(buffer: memoryview, step: Pack) -> list[Made]:
+def _chunks(buffer: memoryview, start: int, step: Pack) -> list[Made]:
     """The chunks of a buffer; zeros, and plain ones that may lie close together, as one each."""
     chunk, made, row = step.chunk, [], 0
     whole = len(buffer) // chunk
-    close = not step.codecs and chunk % step.align == 0
+    close = not step.codecs and step.seal is None and chunk % step.align == 0
     for zero, group in groupby(scan.zero_blocks(buffer, chunk)):
         stop = row + sum(1 for _ in group)
         if zero:
@@ -134,9 +134,19 @@ def _chunks(buffer: memoryview, step: Pack) -> list[Made]:
             made.append(Made(PLAIN, slice(row * chunk, full * chunk), full - row))
             row = full
         while row < stop:
-            made.append(_coded(buffer, row * chunk, step))
+            made.append(
+                _sealed(_coded(buffer, row * chunk, step), buffer, start + row * chunk, step)
+            )
             row += 1
     return made
+
+
+def _sealed(one: Made, buffer: memoryview, start: int, step: Pack) -> Made:
+    """A stored chunk that begins with guest byte `start`, enciphered where the step says so."""
+    if step.seal is None:
+        return one
+    assert one.stored is not None
+    return one._replace(stored=step.seal(start, _view(one.stored, buffer)))
 
 
 def _coded(buffer: memoryview, at: int, step: Pack) -> Made:

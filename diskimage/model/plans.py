@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from diskimage.model.extents import Codec, Device, Runs
@@ -37,6 +37,8 @@ class Pack(NamedTuple):
     sums: tuple[Any, ...] = ()  # updated with the guest bytes of every chunk that is done, in order
     file: str = ""
     stored_sums: tuple[Any, ...] = ()  # updated with every chunk as it is stored, in order
+    seal: Callable[[int, bytes | memoryview], bytes] | None = None
+    # enciphers a stored chunk, in as many bytes, by the guest byte that it begins with; thread-safe
 
 
 class Packed(NamedTuple):

@@ -206,6 +206,25 @@ def test_sums_see_what_is_done_and_what_is_stored(
     assert not cipher or set(stored) <= {0}, "a chunk is left as it was"
 
 
+@given(devices(), st.integers(1, 3), st.booleans())
+def test_a_sealed_pack_is_the_plain_one_enciphered_by_place(
+    device: naive.Rows, threads: int, coded: bool
+) -> None:
+    def seal(start: int, stored: bytes | memoryview) -> bytes:
+        key = start // CHUNK % 255 + 1
+        return bytes(byte ^ key for byte in bytes(stored))
+
+    clear, sealed = MemoryTarget("clear"), MemoryTarget("sealed")
+    step = Pack(device.runs(), CHUNK, (CODEC,) if coded else (), 0)
+    packed = pack(step, clear, work(threads))
+    again = pack(step._replace(extents=device.runs(), seal=seal), sealed, work(threads))
+    assert (again.to, again.stored, again.codec) == (packed.to, packed.stored, packed.codec)
+    for number, (to, length) in enumerate(zip(packed.to, packed.stored, strict=True)):
+        if to >= 0:
+            plain = bytes(clear.data[to : to + length])
+            assert sealed.data[to : to + length] == seal(number * CHUNK, plain)
+
+
 def test_bytes_past_the_source_are_truncated() -> None:
     short = MemorySource(bytes(100), "short.img")
     device = naive.Rows([Extent(0, 200, Kind.DATA, source=short)])

@@ -73,8 +73,9 @@ def piece_of(row: Extent, chunk: int) -> bytes:
 def pack(one: Pack, out: bytearray) -> Packed:
     """Chunks that are not zero appended, each as its smallest coding."""
     to, stored, codecs = array("q"), array("q"), array("b")
-    end = one.to
-    for plain in guest(one.extents, one.chunk):
+    end, blocks = one.to, list(one.extents)
+    first = blocks[0].start[0] if blocks else 0
+    for number, plain in enumerate(guest(blocks, one.chunk)):
         codec = -1
         if plain is None or not any(plain):
             to.append(-2 if plain is None else -1)
@@ -86,6 +87,8 @@ def pack(one: Pack, out: bytearray) -> Packed:
                 made = coder.encode(memoryview(whole))
                 if made is not None and len(made) < least:
                     best, codec, least = made, index, len(made)
+            if one.seal is not None:
+                best = one.seal(first + number * one.chunk, best)
             align = one.align if codec < 0 else one.align_coded
             end = -(-end // align) * align
             if one.room is not None and end + len(best) - one.to > one.room:
