@@ -50,6 +50,7 @@ class Known(NamedTuple):
 ENTRIES = (
     Entry("cue", "diskimage.formats.cue", suffixes=(".cue",), weak=(".toc",)),
     Entry("ccd", "diskimage.formats.ccd", ((0, b"[CloneCD]"),), (".ccd",)),
+    Entry("gdi", "diskimage.formats.gdi", suffixes=(".gdi",)),
     Entry("iso", "diskimage.formats.iso", ((32769, b"CD001"), (0, SYNC)), (".iso",),
           (".bin", ".img", ".raw", ".toast")),
     Entry("isz", "diskimage.formats.isz", ((0, b"IsZ!"),), (".isz",)),

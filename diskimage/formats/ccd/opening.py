@@ -16,15 +16,15 @@ from diskimage.disc.cdtext import texts
 from diskimage.disc.confirm import confirmed
 from diskimage.disc.content import samples
 from diskimage.disc.modes import AUDIO, MODE1_2352, MODE2_2352, RAW, SYNC
+from diskimage.disc.named import text
 from diskimage.disc.subchannel import DATA, FLAGS, layout_of
 from diskimage.disc.tracks import Lay, assemble
 from diskimage.disc.volume import weigh_disc
-from diskimage.errors import CorruptError, LimitError, MissingError, TruncatedError
+from diskimage.errors import CorruptError, MissingError, TruncatedError
 from diskimage.formats.ccd.sheet import MARK, Point, Sheet, Told, parse
 from diskimage.kernels.subchannel import SUB
 from diskimage.model import Bid, Disc, Gate, Look, Mode, Piece, Source, Subchannel
 from diskimage.model.discs import SessionKind
-from diskimage.parse import read
 from diskimage.sources.scrambled import unscrambled
 
 _MODES = {0: AUDIO, 1: MODE1_2352, 2: MODE2_2352}
@@ -62,10 +62,7 @@ def open_ccd(source: Source, gate: Gate) -> Disc:
 
     Raises LimitError, CorruptError, TruncatedError, and what the gate says of the .img.
     """
-    if source.size > gate.limits.text_file:
-        what = f"a sheet of {source.size} bytes is above the limit of {gate.limits.text_file}"
-        raise LimitError(what, file=source.name, remedy="is it a sheet?")
-    sheet = parse(bytes(read(source, 0, source.size, "the sheet")), source.name, gate.limits)
+    sheet = parse(text(source, gate), source.name, gate.limits)
     for kind, what in sheet.odd:
         gate.warn(kind, what)
     stem = source.name.replace("\\", "/").rpartition("/")[2]
