@@ -76,10 +76,19 @@ def rows(path: Path, column: str, absent: bool = False) -> list[Any]:
     ]
 
 
-def hashed(run: Run, dim: str, image: Path, *more: str) -> dict[str, Any]:
+def password(row: Row) -> str | None:
+    """What the table says after "pw="."""
+    _, said, after = row["variant"].partition("pw=")
+    return after.split()[0] if said else None
+
+
+def hashed(
+    run: Run, dim: str, image: Path, *more: str, password: str | None = None
+) -> dict[str, Any]:
     """The document of `hash --json`: of the success, or of the error."""
     command = [dim, "hash", image, "-a", "sha256", "--json", "--references", "siblings", *more]
-    done = run(command, memory_mib=1024, seconds=60)
+    env = {} if password is None else {"DISKIMAGE_PASSWORD": password}
+    done = run(command, memory_mib=1024, seconds=60, env=env)
     assert "Traceback" not in done.stderr, done.stderr
     text = done.stdout if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
     document: dict[str, Any] = json.loads(text)
@@ -94,7 +103,7 @@ def stored(corpus: Path, row: Row) -> Path:
 @pytest.mark.parametrize("row", rows(MANIFEST, "sha256"))
 def test_bytes_are_the_oracles(row: Row, corpus: Path, run: Run, dim: str) -> None:
     name = row["path"].removesuffix(".xz")
-    got = hashed(run, dim, stored(corpus, row))
+    got = hashed(run, dim, stored(corpus, row), password=password(row))
     if name in REFUSED:
         kinds, reason = REFUSED[name]
         assert got["error"]["kind"] in kinds, reason
