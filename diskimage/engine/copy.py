@@ -88,12 +88,12 @@ def _transfer(window: Window, base: int, target: Target, work: Work) -> Window:
     if not window.parts and not target.fresh:
         target.zero(window.start - base, window.length)
     for runs in window.parts:
-        if not _by_kernel(runs, base, target, work):
+        if not by_kernel(runs, base, target, work):
             _by_buffer(runs, base, target, work)
     return window
 
 
-def _by_kernel(runs: Runs, base: int, target: Target, work: Work) -> bool:
+def by_kernel(runs: Runs, base: int, target: Target, work: Work) -> bool:
     """Move `runs` without the bytes passing through Python; False where that cannot be."""
     source = runs.source
     if source is None or source.fd is None or target.fd is None or Kind.CODED in runs.kind:

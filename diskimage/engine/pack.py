@@ -8,13 +8,15 @@ from itertools import chain, groupby
 from typing import NamedTuple
 
 from diskimage.engine.batch import ordered
-from diskimage.engine.copy import Work, load
+from diskimage.engine.copy import Work, by_kernel, load
 from diskimage.engine.digest import Feeder
 from diskimage.engine.guard import checked
+from diskimage.engine.heads import zero_chunks
 from diskimage.engine.windows import Window, windows
 from diskimage.errors import UsageError
 from diskimage.kernels import scan
 from diskimage.model import Kind, Pack, Packed, Runs, Target
+from diskimage.runs import clip
 from diskimage.words import rounded
 
 ZERO, ABSENT, PLAIN = -1, -2, -1
@@ -22,10 +24,11 @@ ZERO, ABSENT, PLAIN = -1, -2, -1
 
 class Made(NamedTuple):
     """Neighbouring chunks of one fate: without `stored`, `code` is ZERO or ABSENT; else `stored` is
-    a part of the window's buffer or bytes, and `code` the codec or PLAIN."""
+    a part of the window's buffer, bytes, or a row that the kernel copies, and `code` the codec or
+    PLAIN."""
 
     code: int
-    stored: slice | bytes | None = None
+    stored: slice | bytes | Runs | None = None
     chunks: int = 1
 
 
@@ -86,12 +89,13 @@ def pack(step: Pack, target: Target, work: Work) -> Packed:
     table = _Table(step)
     size = max(step.chunk, work.window // step.chunk * step.chunk)
     blocks = _checked(iter(step.extents))
-    tasks = ((window, step, work) for window in windows(blocks, size, step.chunk))
+    direct = _passes_by(step, target, work)
+    tasks = ((window, step, work, direct) for window in windows(blocks, size, step.chunk))
     start: int | None = None  # the guest byte of the first chunk
     with Feeder(step.sums) as feeder:
         for window, buffer, made in ordered(_code, tasks, work.threads):
             before, start = table.written, window.start if start is None else start
-            room = _append(made, buffer, table, target)
+            room = _append(made, buffer, table, target, work)
             done = min(window.stop, start + len(table.to) * step.chunk) - window.start
             for view in _digest(done, buffer, feeder, step):
                 work.buffers.give(view)
@@ -102,12 +106,20 @@ def pack(step: Pack, target: Target, work: Work) -> Packed:
     return table.packed()
 
 
+def _passes_by(step: Pack, target: Target, work: Work) -> bool:
+    """Whether plain chunks need not pass through memory: nobody changes or digests them."""
+    changed = step.codecs or step.sums or step.stored_sums or step.seal or work.in_order
+    return not changed and target.fd is not None and step.chunk % step.align == 0
+
+
 def _checked(blocks: Iterator[Runs]) -> Iterator[Runs]:
     first = next(blocks, None)
     return iter(()) if first is None else checked(chain((first,), blocks), first.start[0])
 
 
-def _code(window: Window, step: Pack, work: Work) -> tuple[Window, memoryview | None, list[Made]]:
+def _code(
+    window: Window, step: Pack, work: Work, direct: bool
+) -> tuple[Window, memoryview | None, list[Made]]:
     """The window's bytes, where it has any, and what becomes of its chunks."""
     kinds = {kind for runs in window.parts for kind in runs.kind}
     chunks = -(-window.length // step.chunk)
@@ -115,8 +127,22 @@ def _code(window: Window, step: Pack, work: Work) -> tuple[Window, memoryview | 
         return window, None, [Made(ABSENT if kinds else ZERO, chunks=chunks)]
     if Kind.ABSENT in kinds:
         return window, None, _mixed(window, step, work)
+    if direct and (zero := zero_chunks(window, step.chunk, work)) is not None:
+        return window, None, _rows(window, zero, step.chunk)
     buffer = load(window, work)
     return window, buffer, _chunks(buffer, window.start, step)
+
+
+def _rows(window: Window, zero: bytearray, chunk: int) -> list[Made]:
+    """The chunks of a window that is one plain row, each run of them as one."""
+    made, start = [], window.start
+    for blank, group in groupby(zero):
+        chunks = sum(1 for _ in group)
+        stop = start + chunks * chunk
+        row = None if blank else clip(window.parts[0], start, stop)
+        made.append(Made(ZERO if blank else PLAIN, row, chunks))
+        start = stop
+    return made
 
 
 def _chunks(buffer: memoryview, start: int, step: Pack) -> list[Made]:
@@ -156,7 +182,7 @@ def _coded(buffer: memoryview, at: int, step: Pack) -> Made:
     if len(plain) < step.chunk:  # the last chunk of the guest: padded, so that it decodes whole
         padded = bytes(plain) + bytes(step.chunk - len(plain))
         plain, best = memoryview(padded), Made(PLAIN, padded)
-    least = step.chunk + 1  # ciphers make chunks no smaller, and none of theirs is stored plain
+    least = step.chunk
     for index, codec in enumerate(step.codecs):
         stored = codec.encode(plain)
         if stored is not None and len(stored) < least:
@@ -174,7 +200,7 @@ def _mixed(window: Window, step: Pack, work: Work) -> list[Made]:
                 f"bytes {piece.start} to {piece.stop} are only in part in this layer",
                 remedy="write clusters no larger than the source's, or flatten the chain",
             )
-        _, buffer, coded = _code(piece, step, work)
+        _, buffer, coded = _code(piece, step, work, False)
         if buffer is None:
             made += coded
             continue
@@ -185,7 +211,9 @@ def _mixed(window: Window, step: Pack, work: Work) -> list[Made]:
     return made
 
 
-def _append(made: list[Made], buffer: memoryview | None, table: _Table, target: Target) -> bool:
+def _append(
+    made: list[Made], buffer: memoryview | None, table: _Table, target: Target, work: Work
+) -> bool:
     """Place and write chunks, neighbours in one write; False once there is no room."""
     pending: list[memoryview | bytes] = []
     start = end = table.end
@@ -193,6 +221,11 @@ def _append(made: list[Made], buffer: memoryview | None, table: _Table, target: 
     for one in made:
         if one.stored is None:
             table.blank(one.chunks, one.code)
+            continue
+        if isinstance(one.stored, Runs):
+            room = _pass_by(one.stored, one, table, target, work)
+            if not room:
+                break
             continue
         stored = _view(one.stored, buffer)
         length = len(stored) // one.chunks
@@ -211,10 +244,22 @@ def _append(made: list[Made], buffer: memoryview | None, table: _Table, target: 
     return room
 
 
-def _view(stored: slice | bytes, buffer: memoryview | None) -> memoryview | bytes:
+def _pass_by(runs: Runs, one: Made, table: _Table, target: Target, work: Work) -> bool:
+    """Place chunks that are a row of a source and have the kernel copy them; False as `_append`."""
+    to, fit = table.place(table.step.chunk, one)
+    if fit:
+        start = runs.start[0]
+        row = clip(runs, start, start + fit * table.step.chunk)
+        done = by_kernel(row, start - to, target, work)
+        assert done, "a plain row of a descriptor"
+    return fit == one.chunks
+
+
+def _view(stored: slice | bytes | Runs, buffer: memoryview | None) -> memoryview | bytes:
     if isinstance(stored, bytes):
         return stored
     assert buffer is not None
+    assert isinstance(stored, slice)
     return buffer[stored]
 
 
