@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 
 from diskimage.disc.modes import cooks
+from diskimage.disc.subchannel import carries
 from diskimage.model import Disc, Loss
 
 CONTENT = ("audio", "tracks", "sessions", "subchannel", "form2")
@@ -37,7 +38,9 @@ def _content(disc: Disc, holds: Container[str]) -> Iterator[Loss]:
         yield Loss("sessions", f"{len(disc.sessions)} sessions become one")
     layouts = {track.subchannel for track in disc.tracks} - {None}
     if layouts and "subchannel" not in holds:
-        yield Loss("subchannel", "the subchannel of its frames")
+        more = "rw" in layouts or carries(disc)
+        told = "" if more else ", which says no more than its tracks do"
+        yield Loss("subchannel", f"the subchannel of its frames{told}", content=more)
     elif "rw" in layouts and "rw" not in holds:
         yield Loss("subchannel", "packs of R to W, whose interleaving is gone")
 

@@ -188,6 +188,20 @@ def lacks(disc: Disc) -> bool:
     )
 
 
+def carries(disc: Disc) -> bool:
+    """Whether stored subchannel holds what the tracks do not say: anything in R to W, a Q that is
+    wrong or contradicts them. Catalogue number and ISRC in it are theirs.
+    """
+    pieces = [(piece, piece.sub) for track in disc.tracks for piece in track.pieces]
+    for piece, sub in pieces:
+        for done in range(0, piece.frames, BATCH) if sub is not None else ():
+            assert sub is not None
+            packed = _taken(sub, done, min(BATCH, piece.frames - done))[2]
+            if packed is not None and any(map(any, (packed[i::SUB] for i in range(2 * Q, SUB)))):
+                return True
+    return next(faults(disc), None) is not None
+
+
 def layout_of(source: Source, at: int, pitch: int, frames: int) -> Layout:
     """Whether 96 bytes a frame are packed or interleaved: by the CRC of Q in up to 16 frames.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from diskimage.disc import verify
+from diskimage.disc.losses import lacking
 from diskimage.disc.subchannel import converted, layout_of, made, with_sub
 from diskimage.disc.tracks import Lay, assemble
 from diskimage.errors import UnsupportedError
@@ -130,3 +131,19 @@ def test_a_q_that_contradicts_is_told(mixed: Disc, q: bytes, kind: str, text: st
     told = list(verify.problems(with_packed(mixed, change)))
     assert [(one.kind, one.at) for one in told] == [(kind, 4)]
     assert text in told[0].message
+
+
+def test_what_the_tracks_say_themselves_is_no_loss_of_content(mixed: Disc) -> None:
+    told = lacking(with_packed(mixed, {}), {"audio"})
+    assert [(loss.name, loss.content) for loss in told] == [("subchannel", False)]
+    strange = lacking(with_packed(mixed, {4: bytes(12)}), {"audio"})
+    assert [(loss.name, loss.content) for loss in strange] == [("subchannel", True)]
+
+
+def test_graphics_are_content(mixed: Disc) -> None:
+    packed = bytearray(96 * 20)
+    packed[5 * 96 + 30] = 1  # in R, of frames without any Q
+    track = mixed.tracks[0]
+    piece = replace(track.pieces[0], sub=Subchannel(MemorySource(packed), 0, 96, "packed"))
+    found = assemble([Lay(1, 1, track.mode, (piece,), ((1, 0),))], file="x")
+    assert [(loss.name, loss.content) for loss in lacking(found, {})] == [("subchannel", True)]
