@@ -56,6 +56,8 @@ ENTRIES = (
     Entry("isz", "diskimage.formats.isz", ((0, b"IsZ!"),), (".isz",)),
     Entry("mds", "diskimage.formats.mds", ((0, b"MEDIA DESCRIPTOR\x01"),), (".mds",)),
     Entry("mdx", "diskimage.formats.mdx", ((0, b"MEDIA DESCRIPTOR\x02"),), (".mdx", ".mds")),
+    Entry("cdi", "diskimage.formats.cdi",
+          tuple((-8, bytes((word, 0, 0, 0x80))) for word in (4, 5, 6)), (".cdi",), keeps=("iso",)),
     Entry("nrg", "diskimage.formats.nrg", ((-12, b"NER5"), (-8, b"NERO")), (".nrg",),
           keeps=("iso",)),
     Entry("qcow2", "diskimage.formats.qcow2", ((0, b"QFI\xfb"),), (".qcow2", ".qcow")),
