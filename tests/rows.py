@@ -7,7 +7,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"  # real and hostile images, where they are present
-FORMATS = frozenset({"toc", "cue", "iso", "qcow2", "vdi", "raw", "nrg", "cdi", "mdx"})  # whose rows are tests here
+FORMATS = frozenset(  # whose rows are tests here
+    {"toc", "cue", "iso", "qcow2", "vdi", "raw", "nrg", "cdi", "mdx", "mds"}
+)
 
 
 def table(path: Path) -> list[dict[str, str]]:

@@ -44,15 +44,17 @@ def taken(
 ) -> tuple[Device | Disc, dict[str, object], list[Loss]]:
     """What `rules.create` and `rules.losses` take of `what`, their options, and what framing loses.
 
-    A format of discs alone gets a device as the disc of its bytes, which `source` gives.
+    A format of discs alone gets a device as the disc of its bytes, which `source` gives: in frames
+    of Mode 1 unless an option says else, or as it is where no CD, whose headers tell times, is as
+    long.
     """
     left = dict(options)
     if not rules.disc_only:
         return what, left, []
-    frames = left.pop(FRAMING.name, "mode1")
+    long = not isinstance(what, Disc) and what.size // USER > LONGEST
+    frames = left.pop(FRAMING.name, "2048" if long else "mode1")
     if isinstance(what, Disc):
         return what, left, []
-    long = frames != "2048" and what.size // USER > LONGEST
     message = "header addresses start again after 99:59:74; frames=2048 keeps none"
-    lost = [Loss("addresses", message, content=False)] if long else []
+    lost = [Loss("addresses", message, content=False)] if long and frames != "2048" else []
     return framed(source(), frames), left, lost
