@@ -1,8 +1,9 @@
-"""AES in ECB mode (FIPS 197, SP 800-38A 6.1) around another codec: each block of 16 by itself."""
+"""AES in ECB mode (SP 800-38A, 6.1) over chunks: each block of 16 by itself, the rest clear."""
 
 from __future__ import annotations
 
-from diskimage.errors import CorruptError, UnsupportedError
+from diskimage.codecs.aes import BLOCK, Aes
+from diskimage.errors import CorruptError
 from diskimage.model import Codec
 
 
@@ -10,34 +11,29 @@ class Ecb:
     """A codec of what `inner` coded (plain bytes where None) and AES then enciphered.
 
     Whole blocks are enciphered; up to 15 bytes behind them are stored as they are. `key` has 16, 24
-    or 32 bytes. UnsupportedError without the extra `crypto`.
+    or 32 bytes. It decodes; a writer enciphers by `seal`. UnsupportedError without `crypto`.
     """
 
     def __init__(self, inner: Codec | None, key: bytes) -> None:
-        try:
-            from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-        except ImportError:
-            raise UnsupportedError(
-                "AES needs the extra `crypto`", remedy="pip install 'py-diskimage[crypto]'"
-            ) from None
         self.name = f"{inner.name} under AES" if inner else "AES"
         self._inner = inner
-        self._cipher = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305 - the format's choice
+        self._aes = Aes(key)
 
     def decode(self, coded: memoryview, want: int) -> bytes | bytearray | memoryview:
         """Exactly `want` bytes. CorruptError, also where the key is another."""
-        whole = len(coded) & ~15
-        clear = self._cipher.decryptor().update(coded[:whole]) + bytes(coded[whole:])
+        whole = len(coded) // BLOCK * BLOCK
+        clear = self._aes.decrypt(bytes(coded[:whole])) + bytes(coded[whole:])
         if self._inner is not None:
             return self._inner.decode(memoryview(clear), want)
         if len(clear) < want:
             raise CorruptError(f"gives {len(clear)} of {want} bytes")
         return clear[:want]
 
-    def encode(self, plain: memoryview) -> bytes | None:
-        """What `inner` makes, enciphered; None where that would not be smaller."""
-        coded = bytes(plain) if self._inner is None else self._inner.encode(plain)
-        if coded is None:
-            return None
-        whole = len(coded) & ~15
-        return self._cipher.encryptor().update(coded[:whole]) + coded[whole:]
+    def encode(self, plain: memoryview) -> bytes | None:  # noqa: ARG002 - see `seal`
+        """None: a chunk is no smaller for it."""
+        return None
+
+    def seal(self, _start: int, stored: bytes | memoryview) -> bytes:
+        """A coded chunk enciphered, wherever it begins."""
+        whole = len(stored) // BLOCK * BLOCK
+        return self._aes.encrypt(bytes(stored[:whole])) + bytes(stored[whole:])

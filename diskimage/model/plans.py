@@ -21,7 +21,7 @@ class Copy(NamedTuple):
 class Pack(NamedTuple):
     """Cut the concatenation of `extents` into chunks, drop the zero ones, append the rest at `to`.
 
-    Each kept chunk is stored as the smallest codec's result, or plain where all are larger; plain
+    Each kept chunk is stored as the smallest codec's result, or plain where none is smaller; plain
     ones are aligned to `align`, coded ones to `align_coded`, and these also fill what was left
     before a plain one. Stops before more than `room` bytes are used. The last chunk is padded with
     zeros to `chunk`. The step's result is a `Packed`.

@@ -82,11 +82,10 @@ def pack(one: Pack, out: bytearray) -> Packed:
             stored.append(0)
         else:
             whole = best = plain.ljust(one.chunk, b"\0")
-            least = one.chunk + 1
             for index, coder in enumerate(one.codecs):
                 made = coder.encode(memoryview(whole))
-                if made is not None and len(made) < least:
-                    best, codec, least = made, index, len(made)
+                if made is not None and len(made) < len(best):
+                    best, codec = made, index
             if one.seal is not None:
                 best = one.seal(first + number * one.chunk, best)
             align = one.align if codec < 0 else one.align_coded
