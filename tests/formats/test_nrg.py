@@ -5,14 +5,22 @@ from __future__ import annotations
 import struct
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from diskimage.disc.verify import problems
-from diskimage.errors import CorruptError, DiskImageError, LimitError, UnsupportedError
+from diskimage.errors import (
+    AmbiguousError,
+    CorruptError,
+    DiskImageError,
+    LimitError,
+    UnsupportedError,
+)
 from diskimage.formats.nrg import FORMAT
 from diskimage.formats.nrg.opening import open_nrg
+from diskimage.image import open as open_image
 from diskimage.model import Disc, Look, Track
 from diskimage.registry import HEAD, TAIL
 from diskimage.sources.memory import MemorySource
@@ -280,3 +288,27 @@ def test_a_few_changed_bytes_end_in_bytes_or_one_error(sample: Sample, data: st.
     with suppress(DiskImageError):
         disc = opened(damaged[: len(whole)])
         assert disc.data is None or len(user(disc)) == disc.data.size
+
+
+def hybrid() -> bytes:
+    """An image whose first sector is an isohybrid's: bootable code before the volume."""
+    boot = bytearray(USER)
+    boot[446:450], boot[450], boot[510:512] = bytes((0x80, 0, 1, 0)), 0x17, b"\x55\xaa"
+    return nrg.tao([[nrg.Track(1, nrg.COOKED, 0, bytes(boot))]])
+
+
+def test_a_trailer_behind_a_boot_sector_needs_its_suffix(tmp_path: Path) -> None:
+    for name in ("a.nrg", "a.img"):
+        (tmp_path / name).write_bytes(hybrid())
+    with open_image(tmp_path / "a.nrg") as found:
+        assert found.format == "nrg"
+        assert found.size == len(USER)
+    with pytest.raises(AmbiguousError, match="nrg and raw"):
+        open_image(tmp_path / "a.img")
+
+
+def test_an_iso_that_ends_like_an_nrg_is_not_silently_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.iso"
+    path.write_bytes(USER[:-12] + b"NER5" + struct.pack(">Q", 4096))
+    with pytest.raises(AmbiguousError, match="iso and nrg"):
+        open_image(path)
