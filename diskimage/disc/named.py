@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from diskimage.errors import CorruptError, DiskImageError, LimitError, LoopError
 from diskimage.model import Gate, Source
 from diskimage.parse import read
@@ -18,13 +21,11 @@ def text(source: Source, gate: Gate) -> bytes:
     return bytes(read(source, 0, source.size, "the sheet"))
 
 
-def part(name: str, line: int, sheet: Source, gate: Gate, instead: tuple[str, ...] = ()) -> Source:
-    """The file `name` that line `line` of `sheet` names, and its bytes.
-
-    Raises what the gate does, LoopError for the sheet itself, CorruptError for an empty file.
-    """
+@contextmanager
+def said(name: str, line: int, sheet: Source) -> Iterator[None]:
+    """What goes wrong with the file `name` is told of the line of `sheet` that names it."""
     try:
-        found = gate.part(name, instead=instead)
+        yield
     except DiskImageError as error:
         raise type(error)(
             f"line {line}: {name!r}: {error.message}",
@@ -32,6 +33,15 @@ def part(name: str, line: int, sheet: Source, gate: Gate, instead: tuple[str, ..
             remedy=error.remedy,
             errno=error.errno,
         ) from error
+
+
+def part(name: str, line: int, sheet: Source, gate: Gate, instead: tuple[str, ...] = ()) -> Source:
+    """The file `name` that line `line` of `sheet` names, and its bytes.
+
+    Raises what the gate does, LoopError for the sheet itself, CorruptError for an empty file.
+    """
+    with said(name, line, sheet):
+        found = gate.part(name, instead=instead)
     identity = getattr(found, "identity", None)
     if identity is not None and identity == getattr(sheet, "identity", None):
         found.close()

@@ -17,10 +17,6 @@ HEADER = 44
 _PCM, _EXTENSIBLE = 1, 0xFFFE
 _CHUNKS = 64  # real files have below 10 before `data`
 _LONGEST = (1 << 32) - 1 - HEADER
-_COMPRESSED = {
-    b"fLaC": "FLAC", b"OggS": "Ogg", b"MAC ": "Monkey's Audio", b"wvpk": "WavPack", b"ID3": "MP3",
-    b"FORM": "AIFF", b"\xff\xfb": "MP3", b"\xff\xf3": "MP3", b"TTA1": "True Audio",
-}  # fmt: skip
 
 
 class Samples(NamedTuple):
@@ -65,7 +61,7 @@ def samples(source: Source) -> Samples:
     CorruptError or TruncatedError for a broken file.
     """
     if not is_riff(source):
-        raise UnsupportedError(f"is {_named(source)}, not a WAVE file", file=source.name, at=0)
+        raise UnsupportedError("is not a WAVE file", file=source.name, at=0)
     at, known = 12, False
     for _ in range(_CHUNKS):
         name, length = struct.unpack("<4sI", read(source, at, 8, "a RIFF chunk"))
@@ -111,11 +107,3 @@ def _demand(source: Source, at: int, length: int) -> None:
             at=at,
             remedy="convert it, for example: ffmpeg -i IN -ar 44100 -ac 2 -sample_fmt s16 OUT.wav",
         )
-
-
-def _named(source: Source) -> str:
-    head = bytes(read(source, 0, min(4, source.size), "the first bytes"))
-    for magic, name in _COMPRESSED.items():
-        if head.startswith(magic):
-            return name
-    return "something else"

@@ -257,12 +257,9 @@ def test_other_waves_are_refused_with_what_was_found(
         disc(write(tmp_path, one("AUDIO", name="a.wav", kind="WAVE"), a_wav=content))
 
 
-def test_compressed_audio_is_named_and_refused(tmp_path: Path) -> None:
-    path = write(tmp_path, one("AUDIO", name="a.wav", kind="WAVE"), a_wav=b"fLaC" + bytes(99))
-    with pytest.raises(UnsupportedError, match="FLAC"):
-        disc(path)
-    for kind in ("MP3", "AIFF", "FLAC"):
-        with pytest.raises(UnsupportedError, match=f"line 1: .* is {kind}"):
+def test_content_that_is_no_audio_file_is_refused(tmp_path: Path) -> None:
+    for kind in ("WAVE", "MP3", "AIFF", "FLAC"):
+        with pytest.raises(UnsupportedError, match=f"line 1: .* is no {kind} file"):
             disc(write(tmp_path, one("AUDIO", kind=kind), a_bin=b"x"))
 
 

@@ -1,8 +1,7 @@
 """CUE sheets and the files they name (BIN, IMG, ISO, WAVE): CDRWIN's format and its dialects.
 
 Facts: the CDRWIN user's guide; sheets of dumping and ripping programs for what the guide leaves
-open (several FILEs, gaps under the previous FILE, REM SESSION, CD-TEXT fields). Compressed audio
-(MP3, FLAC) and AIFF are named and refused.
+open (several FILEs, gaps under the previous FILE, REM SESSION, CD-TEXT fields).
 """
 
 from __future__ import annotations

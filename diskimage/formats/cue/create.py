@@ -184,7 +184,8 @@ def _track(part: Part) -> Iterator[str]:
         yield f"    FLAGS {' '.join(flag for flag in FLAGS if flag in track.flags)}"
     if track.isrc:
         yield f"    ISRC {track.isrc}"
-    absent = part.start - (track.lba - track.pregap)
+    before = track.lba - track.pregap
+    absent = part.start - (max(0, before) if track.mode.audio else before)  # as they are read
     if absent:
         yield f"    PREGAP {time(absent)}"
     if part.start < track.lba:

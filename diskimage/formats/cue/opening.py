@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from diskimage.disc import cdtext
-from diskimage.disc.named import part as named_part, text as text_of
+from diskimage.disc.modes import RAW
+from diskimage.disc.named import part as named_part, said, text as text_of
+from diskimage.disc.sound import KINDS, by_suffix, sound, told
 from diskimage.disc.tracks import assemble
 from diskimage.disc.volume import weigh_disc
-from diskimage.disc.wave import is_riff, samples
 from diskimage.errors import (
     CorruptError,
     MissingError,
@@ -90,43 +91,40 @@ def _packs(sheet: Sheet, source: Source, gate: Gate) -> bytes | None:
 def _opened(sheet: Sheet, number: int, source: Source, gate: Gate) -> Opened:
     """One FILE, and where in it the frames lie."""
     named = sheet.files[number]
-    if named.type in ("AIFF", "MP3", "FLAC"):
-        raise _undecoded(named, source.name, named.type)
-    instead = _instead(sheet, named, source.name)
-    part = named_part(named.name, named.line, source, gate, instead)
+    part = named_part(named.name, named.line, source, gate, _instead(sheet, named, source.name))
     entries = [t for t in sheet.tracks if any(index.file == number for index in t.indexes)]
-    audio = all(entry.mode.audio for entry in entries)
-    riff = audio and is_riff(part)
-    if riff and named.type != "WAVE":
-        gate.warn("sheet", f"line {named.line}: {named.name!r} is a WAVE file, not {named.type}")
-    if named.type == "WAVE" and not audio:
+    if all(entry.mode.audio for entry in entries):
+        kind = told(part, named.type if named.type in KINDS else by_suffix(named.name))
+        if kind or named.type in KINDS:
+            return _sound(named, part, kind, source, gate)
+    elif named.type in KINDS:
         raise CorruptError(
-            f"line {named.line}: a data track in a WAVE file",
+            f"line {named.line}: a data track in a {named.type} file",
             file=source.name,
             remedy="FILE of a data track is BINARY",
         )
-    if riff or named.type == "WAVE":
-        return _wave(named, part, gate)
     swapped = Swap(part) if named.type == "MOTOROLA" else part
     return Opened(named, part, swapped, 0, part.size)
 
 
-def _wave(named: Named, part: Source, gate: Gate) -> Opened:
-    inside = samples(part)
-    if inside.tail:
-        gate.warn(
-            "padding",
-            f"line {named.line}: {inside.tail} zeros fill up the last frame of {named.name!r}",
+def _sound(named: Named, part: Source, kind: str | None, sheet: Source, gate: Gate) -> Opened:
+    """A file of audio in a container; `kind` is what its content is."""
+    if kind is None:
+        raise UnsupportedError(
+            f"line {named.line}: {named.name!r} is no {named.type} file, nor another of audio",
+            file=sheet.name,
+            remedy="if it is bare samples, write BINARY",
         )
-    return Opened(named, part, part, inside.at, inside.at + inside.length, padded=True)
-
-
-def _undecoded(named: Named, sheet: str, what: str) -> UnsupportedError:
-    return UnsupportedError(
-        f"line {named.line}: {named.name!r} is {what}, which is not decoded",
-        file=sheet,
-        remedy="decode it to WAVE and change the FILE line",
-    )
+    if kind != named.type:
+        gate.warn("sheet", f"line {named.line}: {named.name!r} is {kind}, not {named.type}")
+    with said(named.name, named.line, sheet):
+        inside = sound(part, kind)
+    tail = -inside.length % RAW
+    if tail:
+        text = f"line {named.line}: {tail} zeros fill up the last frame of {named.name!r}"
+        gate.warn("padding", text)
+    stop = inside.at + inside.length
+    return Opened(named, inside.source, inside.source, inside.at, stop, padded=True)
 
 
 def _instead(sheet: Sheet, named: Named, name: str) -> tuple[str, ...]:

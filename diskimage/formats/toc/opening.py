@@ -11,9 +11,9 @@ from diskimage.disc import named
 from diskimage.disc.address import LONGEST
 from diskimage.disc.confirm import confirmed
 from diskimage.disc.content import agrees, shown
+from diskimage.disc.sound import by_suffix, sound, told
 from diskimage.disc.tracks import Lay, assemble
 from diskimage.disc.volume import weigh_disc
-from diskimage.disc.wave import is_riff, samples
 from diskimage.errors import CorruptError, TruncatedError, UnsupportedError
 from diskimage.formats.toc.cdtext import described
 from diskimage.formats.toc.sheet import KINDS, MODES, Clip, Cut, Entry, Sheet, parse
@@ -88,12 +88,12 @@ def _variant(sheet: Sheet) -> str:
 
 @dataclass(slots=True)
 class Files:
-    """The files of a table, each opened once: `parts` by name, `waves` by name or None."""
+    """The files of a table, each opened once: `parts` by name, `sounds` those that are not bare."""
 
     sheet: Source
     gate: Gate
     parts: dict[str, Source] = field(default_factory=dict)
-    waves: dict[str, Span | None] = field(default_factory=dict)
+    sounds: dict[str, Span | None] = field(default_factory=dict)
 
     def spans(self, entry: Entry, lba: int) -> list[Span]:
         """What the statements of a track from `lba` on take of their files."""
@@ -130,26 +130,28 @@ class Files:
         if name not in self.parts:
             self.parts[name] = named.part(name, clip.line, self.sheet, self.gate)
         part = self.parts[name]
-        wave = self._wave(name, part, clip) if entry.mode.audio else None
-        if wave is None:
+        held = self._sound(name, part, clip) if entry.mode.audio else None
+        if held is None:
             return Span(part.size, part)
         if clip.offset or entry.layout:
-            what = f"{name!r} is a WAVE file, whose samples have neither offset nor subchannel"
+            what = f"{name!r} is a file of audio, whose samples have neither offset nor subchannel"
             raise UnsupportedError(self._said(clip, what), file=self.sheet.name)
-        return wave
+        return held
 
-    def _wave(self, name: str, part: Source, clip: Clip) -> Span | None:
-        """The samples of a WAVE file; None where the file has no header and is bare samples."""
-        if name not in self.waves:
-            called, riff = name.lower().endswith(".wav"), is_riff(part)
-            if riff and not called:
-                what = f"{name!r} is a WAVE file and is read as one"
+    def _sound(self, name: str, part: Source, clip: Clip) -> Span | None:
+        """The samples of a WAVE file or another; None where they are bare."""
+        if name not in self.sounds:
+            called = by_suffix(name)
+            kind = told(part, called)
+            if kind and kind != called:
+                what = f"{name!r} is {kind} and is read as such"
                 self.gate.warn("sheet", self._said(clip, what))
-            self.waves[name] = None
-            if riff or called:
-                inside = samples(part)
-                self.waves[name] = Span(inside.length, part, inside.at, turned=True)
-        return self.waves[name]
+            self.sounds[name] = None
+            if kind or called:
+                with named.said(name, clip.line, self.sheet):
+                    inside = sound(part, kind or called or "")
+                self.sounds[name] = Span(inside.length, inside.source, inside.at, turned=True)
+        return self.sounds[name]
 
     def _said(self, clip: Clip, what: str) -> str:
         return f"line {clip.line}: {what}"
