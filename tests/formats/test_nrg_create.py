@@ -71,6 +71,7 @@ def cut(content: bytes, first: int, size: int) -> bytes:
 )
 def test_images_are_those_of_an_independent_maker(sample: Sample) -> None:
     image = sample.files["a.nrg"]
+    assert losses(reopened(image)) == []
     assert made(reopened(image)) == image
 
 

@@ -25,7 +25,7 @@ from diskimage.model import Barrier, Copy, Device, Disc, Loss, Mode, Piece, Plan
 from diskimage.model.discs import SessionKind
 
 _HOLDS = {
-    "audio", "tracks", "sessions", "subchannel", "subheaders", "indexes", "index2", "titles",
+    "audio", "tracks", "sessions", "subchannel", "subheaders", "pregap", "indexes", "index2", "titles",
     "cdtext", "catalog", "isrc", "flags",
 }  # fmt: skip
 _CODES = {mode.name: code for code, mode in reversed(MODES.items())}
