@@ -25,12 +25,11 @@ from diskimage.model import Barrier, Copy, Device, Disc, Loss, Mode, Piece, Plan
 from diskimage.model.discs import SessionKind
 
 _HOLDS = {
-    "audio", "tracks", "sessions", "subchannel", "subheaders", "pregap", "indexes", "index2", "titles",
-    "cdtext", "catalog", "isrc", "flags",
+    "audio", "tracks", "sessions", "subchannel", "subheaders", "pregap", "indexes", "index2",
+    "titles", "cdtext", "catalog", "isrc", "flags",
 }  # fmt: skip
 _CODES = {mode.name: code for code, mode in reversed(MODES.items())}
 _WITH_SUB = {AUDIO.name: 0x10, MODE1_2352.name: 0x0F, MODE2_2352.name: 0x11}
-_SUB = 96
 _MEDIA = {"CD": 0x01, "DVD": 0x200, "BD": 0x100000}
 _KINDS = {name: number for number, name in KINDS.items()}
 _ADR = 1  # of an entry that tells a position
