@@ -18,9 +18,9 @@ def lacking(disc: Disc, holds: Container[str]) -> list[Loss]:
     """What of `disc` a container lacks that `holds` only what is named.
 
     Content: audio, tracks (data tracks after the first), sessions, subchannel (and rw: packs of R
-    to W alone). Description: subheaders, indexes (gaps and indexes; else index2, those from 2 on),
-    titles, cdtext (other languages than the first), catalog (catalogue number, ISRC and flags;
-    else isrc, flags), toc.
+    to W alone). Description: subheaders, pregap (stored frames before LBA 0), indexes (gaps and
+    indexes; else index2, those from 2 on), titles, cdtext (other languages than the first), catalog
+    (catalogue number, ISRC and flags; else isrc, flags), toc.
     """
     return [*_content(disc, holds), *_description(disc, holds)]
 
@@ -60,6 +60,8 @@ def _description(disc: Disc, holds: Container[str]) -> Iterator[Loss]:
             yield Loss("indexes", "gaps and indexes", content=False)
     elif further and "index2" not in holds:
         yield Loss("indexes", "indexes from 2 on", content=False)
+    if "pregap" not in holds and "indexes" in holds and _stored_before_zero(disc):
+        yield Loss("pregap", "the stored frames before LBA 0", content=False)
     if "titles" not in holds:
         if any((disc.text, disc.cdtext, *(track.text for track in tracks))):
             yield Loss("titles", "titles and performers", content=False)
@@ -68,6 +70,11 @@ def _description(disc: Disc, holds: Container[str]) -> Iterator[Loss]:
     yield from _codes(disc, holds)
     if disc.toc and "toc" not in holds:
         yield Loss("toc", "the table of contents of the lead-in as stored", content=False)
+
+
+def _stored_before_zero(disc: Disc) -> bool:
+    first = disc.tracks[0].pieces[0]
+    return first.lba < 0 and first.source is not None
 
 
 def _codes(disc: Disc, holds: Container[str]) -> Iterator[Loss]:

@@ -180,11 +180,14 @@ def frames(pieces: Iterable[Piece]) -> Iterator[Extent]:
 
 
 def kept(track: Track) -> tuple[int, int]:
-    """The frames of a track that a file of its own holds: all but made up pregap and postgap."""
+    """The frames of a track that a file of its own holds: all but made up pregap and postgap.
+
+    Frames before LBA 0 are in none: dumps begin there, and a sheet has no time for them.
+    """
     start, stop = track.lba - track.pregap, track.lba + track.length
     if track.pieces[0].source is None:
         start = min(track.lba, start + track.pieces[0].frames)
-    return start, stop
+    return max(start, min(0, track.lba)), stop
 
 
 def whole_track(track: Track) -> Device:
