@@ -190,7 +190,7 @@ def test_frames_before_the_first_address_are_left_out_and_said() -> None:
     pieces = (Piece(-2, 22, MemorySource(DATA), 0, MODE1_2352),)
     early = assemble([Lay(1, 1, MODE1_2352, pieces, ((0, -2), (1, 0)))], file="x")
     told = [(loss.name, loss.message, loss.content) for loss in losses(early)]
-    assert told == [("indexes", "2 stored frames before LBA 0", False)]
+    assert told == [("pregap", "the stored frames before LBA 0", False)]
     assert outputs(create(early, "m"))["m.bin"] == DATA[2 * RAW : 22 * RAW]
     unstored = replace(pieces[0], frames=2, source=None)
     rest = replace(pieces[0], lba=0, frames=20)

@@ -49,7 +49,7 @@ from diskimage.sources.swap import Swap
 
 OPTIONS = (FRAMING,)
 _HOLDS = {
-    "audio", "tracks", "subchannel", "subheaders", "indexes", "index2", "titles", "cdtext",
+    "audio", "tracks", "subchannel", "rw", "subheaders", "indexes", "index2", "titles", "cdtext",
     "catalog", "isrc", "flags",
 }  # fmt: skip
 _NAMES = {mode: name for name, mode in MODES.items() if name != "MODE2"}
@@ -75,16 +75,14 @@ class Laid:
 
 
 def losses(what: Disc, **_options: object) -> list[Loss]:
-    """What a table cannot say: a second session, flags, codes and frames before the disc's first
-    that it has no words for, and packs of R to W beside other subchannel."""
-    return [*_odd(what), *lacking(what, _HOLDS)]
+    """What a table cannot say: a second session, frames before LBA 0, flags and codes that it has
+    no words for, and packs of R to W beside other subchannel."""
+    packs = [track for track in what.tracks if track.subchannel == "rw"]
+    mixed = any(_layout(track) != "rw" for track in packs)
+    return [*_odd(what), *lacking(what, _HOLDS - {"rw"} if mixed else _HOLDS)]
 
 
 def _odd(disc: Disc) -> Iterator[Loss]:
-    early = [p for t in disc.tracks for p in t.pieces if p.lba < 0 and p.source is not None]
-    if early:
-        count = sum(min(p.stop, 0) - p.lba for p in early)
-        yield Loss("indexes", f"{count} stored frames before LBA 0", content=False)
     if disc.catalog and not re.fullmatch(r"[0-9]{13}", disc.catalog):
         yield Loss("catalog", f"catalogue number {disc.catalog!r}", content=False)
     if any("SCMS" in track.flags for track in disc.tracks):
