@@ -1,4 +1,4 @@
-/* FLAC frames written (RFC 9639 section 9): fixed and linear prediction, Rice codes by partition. */
+/* FLAC frames written (RFC 9639 section 9): fixed and linear prediction, Rice codes by parts. */
 #include "kernels.h"
 #include "paths.h"
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from diskimage.codecs.bzip2 import Bzip2
+from diskimage.codecs.cd import CdFrames, CdSound
 from diskimage.codecs.deflate import Deflate
 from diskimage.codecs.ecb import Ecb
+from diskimage.codecs.flac import Flac
+from diskimage.codecs.huffman import Huffman
 from diskimage.codecs.lz4 import Lz4
+from diskimage.codecs.lzma import Lzma
 from diskimage.codecs.zlib import Zlib
 from diskimage.codecs.zstd import Zstd
 from diskimage.limits import LIMITS
@@ -37,6 +41,31 @@ def lz4() -> Codec:
     return Lz4()
 
 
-def ecb(inner: Codec | None, key: bytes) -> Codec:
-    """`inner`, or plain bytes, enciphered by AES in ECB mode. UnsupportedError without `crypto`."""
+def ecb(inner: Codec | None, key: bytes) -> Ecb:
+    """`inner`, or plain bytes, under AES in ECB mode. UnsupportedError without `crypto`."""
     return Ecb(inner, key)
+
+
+def lzma(level: int = 9) -> Codec:
+    """LZMA without a header."""
+    return Lzma(level)
+
+
+def huffman() -> Codec:
+    """Bytes coded one by one, decoded alone."""
+    return Huffman()
+
+
+def flac() -> Codec:
+    """FLAC frames behind a byte that tells the byte order."""
+    return Flac()
+
+
+def cd_frames(frames: Codec, sub: Codec) -> Codec:
+    """CD frames and their subchannel, each by a codec of its own."""
+    return CdFrames(frames, sub)
+
+
+def cd_sound() -> Codec:
+    """CD frames of sound by FLAC, their subchannel by raw deflate."""
+    return CdSound()

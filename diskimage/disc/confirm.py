@@ -81,8 +81,7 @@ def _with_edc(lay: Lay, gate: Gate) -> Lay:
         if (
             source is None
             or mode.check == "none"
-            or piece.pitch != mode.size
-            or has_edc(source, piece.at, piece.at + piece.frames * mode.size, mode)
+            or has_edc(source, piece.at, piece.at + piece.frames * piece.pitch, mode, piece.pitch)
         ):
             marked.append(piece)
         else:

@@ -109,8 +109,9 @@ def agrees(declared: Mode, found: Mode) -> bool:
     return declared == found
 
 
-def has_edc(source: Source, at: int, stop: int, mode: Mode) -> bool:
-    """Whether the sampled frames carry their EDC; some writers leave EDC and ECC zero.
+def has_edc(source: Source, at: int, stop: int, mode: Mode, pitch: int = 0) -> bool:
+    """Whether the sampled frames carry their EDC; some writers leave EDC and ECC zero. Frames begin
+    `pitch` bytes apart; 0 stands for the mode's own size.
 
     Only where user data is there and both fields are zero in every sampled frame is it absent; a
     frame of such a track that carries one is held to it all the same (`modes.coded`).
@@ -119,7 +120,7 @@ def has_edc(source: Source, at: int, stop: int, mode: Mode) -> bool:
         return True
     edges = mode.user_at + USER
     told = False
-    for frame in samples(source, at, stop, mode.size):
+    for frame in samples(source, at, stop, pitch or mode.size):
         if any(frame[edges : RAW - mode.missing]):
             return True
         told = told or any(frame[mode.user_at : edges])

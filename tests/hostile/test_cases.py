@@ -22,7 +22,9 @@ from tests.rows import SHARED, table
 
 CASES = SHARED / "hostile/cases.tsv"
 WATCHED = Path(__file__).with_name("watched.py")
-TESTED = frozenset({"toc", "cue", "qcow2", "iso", "vdi", "raw", "format", "nrg", "cdi", "ccd"})
+TESTED = frozenset(
+    {"toc", "cue", "qcow2", "iso", "vdi", "raw", "format", "nrg", "cdi", "ccd", "chd"}
+)
 LIBRARIES_MIB = 512  # code and libraries count in an address space too
 
 Row = dict[str, str]

@@ -1,0 +1,256 @@
+"""From the bytes of a CHD to a disc or a disk, and what is wrong with its sums."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from diskimage.disc.volume import weigh_disc
+from diskimage.errors import CorruptError, LimitError, LoopError
+from diskimage.formats.chd.facts import TAG, Facts, parsed
+from diskimage.formats.chd.hunks import Hunks, NewMap, old_rows
+from diskimage.formats.chd.layout import (
+    CODECS,
+    MAGIC,
+    NOBODY,
+    PLAIN_ROW,
+    SECTOR,
+    UNIT,
+    Header,
+    Metadata,
+    load,
+    metadata,
+)
+from diskimage.formats.chd.tracks import BINARY, TEXTS, Told, disc_of, told_binary, told_text
+from diskimage.layers.overlay import Overlay
+from diskimage.layers.records import Placed
+from diskimage.layers.table import Flat, Match, Pages, Rule, TableDevice
+from diskimage.limits import MIB
+from diskimage.model import (
+    HOLE,
+    Bid,
+    Device,
+    Disc,
+    Extent,
+    Finding,
+    Gate,
+    Kind,
+    Look,
+    Source,
+)
+
+DISK, DVD = b"GDDD", b"DVD "
+_GEOMETRY = re.compile(rb"CYLS:(\d+),HEADS:(\d+),SECS:(\d+),BPS:(\d+)")
+_SECTORS = (512, 1024, 2048, 4096)
+_FULL = 0xFFFFFFFF
+
+
+def probe(look: Look) -> Bid | None:
+    """The magic at 0."""
+    return Bid(95, "MComprHD at 0") if look.head[: len(MAGIC)] == MAGIC else None
+
+
+class Store(NamedTuple):
+    """A CHD as guest bytes, without a look at what they are: `device`, or `units`, as a source."""
+
+    header: Header
+    device: Device
+    units: Source | None = None
+
+    def source(self, gate: Gate) -> Source:
+        """The guest bytes as a source."""
+        name = self.units.name if self.units else "<chd>"
+        return self.units or gate.reading(self.device, name)
+
+
+def open_chd(source: Source, gate: Gate) -> Device | Disc:
+    """The disc, where the metadata tells tracks; else the disk, or the DVD of 2048-byte sectors.
+
+    Raises UnsupportedError, CorruptError, LimitError, LoopError, TruncatedError, and what the gate
+    says of a parent.
+    """
+    header = load(source, gate.limits)
+    entries = list(metadata(source, header, gate.limits))
+    info = _info(header, entries)
+    store = _store(source, header, gate, info, ())
+    tracks = list(_tracks(source, entries, gate))
+    if tracks:
+        if header.unit not in (0, UNIT):
+            raise CorruptError(f"tracks in units of {header.unit} bytes", file=source.name, at=60)
+        units = store.source(gate)
+        disc = disc_of(
+            tracks, units, _facts(source, entries, gate), gate, info=info,
+            high_density=any(one.tag in (b"CHGD", b"CHGT") for one in entries),
+        )  # fmt: skip
+        weigh_disc(disc, gate)
+        return disc
+    info["sector_size"] = _sector(source, header, entries)
+    return store.device
+
+
+def _info(header: Header, entries: list[Metadata]) -> dict[str, object]:
+    names = ", ".join(header.codecs) or "not compressed"
+    shown: dict[str, object] = {
+        "variant": f"version {header.version}, {names}",
+        "version": header.version,
+        "hunk_size": header.hunk,
+        "hunks": header.hunks,
+        "codecs": list(header.codecs),
+        "metadata": [one.tag.decode("ascii", "backslashreplace") for one in entries],
+    }
+    if header.unit:
+        shown["unit_size"] = header.unit
+    sums = {"raw_sha1": header.raw_sha1, "sha1": header.sha1, "parent_sha1": header.parent}
+    return shown | {name: one.hex() for name, one in sums.items() if one != NOBODY}
+
+
+def _store(
+    source: Source, header: Header, gate: Gate, info: dict[str, object], below: tuple[bytes, ...]
+) -> Store:
+    """The guest bytes of `source`; `below` are the parents asked for on the way to it."""
+    parent = None
+    if header.parent != NOBODY:
+        parent = _parent(source, header, gate, below)
+    if header.version == 5 and not header.codecs:
+        return Store(header, _table(source, header, gate, info, parent))
+    rows = (
+        NewMap(header, source).rows
+        if header.version == 5
+        else old_rows(header, source, gate.limits)
+    )
+    codecs = [CODECS[name]() for name in header.codecs]
+    hunks = Hunks(header, source, rows, codecs, parent.source(gate) if parent else None)
+    whole = [Extent(0, hunks.size, Kind.DATA, hunks)] if hunks.size else []
+    return Store(header, Placed(whole, header.hunk, info), hunks)
+
+
+def _table(
+    source: Source, header: Header, gate: Gate, info: dict[str, object], parent: Store | None
+) -> Device:
+    """Hunks that are stored as they are: a table of their places, counted in hunks."""
+    empty = HOLE if header.parent == NOBODY else Kind.ABSENT
+    layer = TableDevice(
+        size=header.size,
+        block=header.hunk,
+        data=source,
+        entries=Flat(
+            Pages(source, gate.limits.table_resident), header.map_at, header.hunks, PLAIN_ROW,
+            "the map of hunks",
+        ),
+        rule=Rule(
+            width=PLAIN_ROW, big_endian=True, matches=(Match(_FULL, 0, empty),), mask=_FULL,
+            scale=header.hunk,
+        ),
+        empty=empty,
+        info=info,
+    )  # fmt: skip
+    return layer if parent is None else Overlay(layer, parent.device)
+
+
+def _parent(source: Source, header: Header, gate: Gate, below: tuple[bytes, ...]) -> Store | None:
+    """The CHD with the SHA-1 that the header names, by which it is asked for: it has no name."""
+    if header.parent in (*below, header.sha1):
+        raise LoopError("its chain of parents comes back to itself", file=source.name)
+    if len(below) >= gate.limits.chain_depth:
+        raise LimitError(
+            f"more than {gate.limits.chain_depth} images under one another (limit chain_depth)",
+            file=source.name,
+        )
+    found = gate.source(header.parent.hex(), role="parent")
+    if found is None:
+        return None
+    above = load(found, gate.limits)
+    if above.sha1 != header.parent or (header.unit and above.unit and header.unit != above.unit):
+        raise CorruptError(
+            f"the parent's SHA-1 is {above.sha1.hex()}, the image was made over"
+            f" {header.parent.hex()}",
+            file=source.name,
+            remedy="give the CHD that it was made over",
+        )
+    return _store(found, above, gate, {}, (*below, header.parent))
+
+
+def _tracks(source: Source, entries: list[Metadata], gate: Gate) -> Iterator[Told]:
+    """What the metadata says of tracks."""
+    for one in entries:
+        if one.tag in TEXTS:
+            _bounded(one, source, gate)
+            yield told_text(one.data(source), one.tag, source.name)
+        elif one.tag == BINARY:
+            _bounded(one, source, gate)
+            yield from told_binary(one.data(source), source.name)
+
+
+def _bounded(one: Metadata, source: Source, gate: Gate) -> None:
+    if one.length > gate.limits.text_file:
+        raise LimitError(
+            f"metadata {one.tag!r} of {one.length} bytes, over text_file {gate.limits.text_file}",
+            file=source.name,
+            at=one.at,
+        )
+
+
+def _facts(source: Source, entries: list[Metadata], gate: Gate) -> Facts | None:
+    """What our own metadata says, if it is there."""
+    mine = next((one for one in entries if one.tag == TAG), None)
+    if mine is None:
+        return None
+    _bounded(mine, source, gate)
+    try:
+        return parsed(mine.data(source))
+    except ValueError as error:
+        gate.warn("metadata", f"its PYDI metadata is left out: {error}", mine.at)
+        return None
+
+
+def _sector(source: Source, header: Header, entries: list[Metadata]) -> int:
+    """Bytes of a sector: as the disk's geometry says, 2048 of a DVD, else the unit's."""
+    for one in entries:
+        if one.tag == DVD:
+            return 2048
+        if one.tag == DISK and one.length < SECTOR:
+            found = _GEOMETRY.match(one.data(source))
+            if found and int(found[4]) in _SECTORS:
+                return int(found[4])
+    return header.unit if header.unit in _SECTORS else SECTOR
+
+
+def check(source: Source, gate: Gate) -> Iterator[Finding]:
+    """The SHA-1 of all guest bytes, and that of this sum and of the metadata that count for it.
+
+    Every hunk is decoded, and held to its CRC on the way. Versions 3 and 4 have other sums of
+    metadata: of these the guest's is looked at.
+    """
+    header = load(source, gate.limits)
+    entries = list(metadata(source, header, gate.limits))
+    store = _store(source, header, gate, {}, ())
+    if header.raw_sha1 == NOBODY:
+        return
+    raw = _digest(store.source(gate))
+    if raw != header.raw_sha1:
+        text = f"the SHA-1 of its bytes is {raw.hex()}, the header says {header.raw_sha1.hex()}"
+        yield Finding("checksum", text)
+    if header.sha1 != NOBODY and (found := combined(raw, source, entries)) != header.sha1:
+        text = f"its combined SHA-1 is {found.hex()}, the header says {header.sha1.hex()}"
+        yield Finding("checksum", text)
+
+
+def _digest(units: Source) -> bytes:
+    total, buffer, at = hashlib.sha1(), memoryview(bytearray(MIB)), 0
+    while got := units.read_into(at, buffer):
+        total.update(buffer[:got])
+        at += got
+    return total.digest()
+
+
+def combined(raw: bytes, source: Source, entries: list[Metadata]) -> bytes:
+    """The SHA-1 of the SHA-1 `raw` and of tag and SHA-1 of each metadata that counts, sorted."""
+    return total(raw, [(one.tag, one.data(source)) for one in entries if one.summed])
+
+
+def total(raw: bytes, counted: list[tuple[bytes, bytes]]) -> bytes:
+    """The SHA-1 of the SHA-1 `raw` and of tag and SHA-1 of each of `counted`, sorted."""
+    rows = sorted(tag + hashlib.sha1(data).digest() for tag, data in counted)
+    return hashlib.sha1(b"".join((raw, *rows))).digest()
