@@ -116,7 +116,9 @@ def load(source: Source, limits: Limits) -> Descriptor:
     for i in range(header.sessions):
         session, rows = _session(table, i, source, header.sessions_at)
         toc += _toc(rows, session)
-        tracks = (row for row in rows if row.point in TRACKS)
+        tracks = [row for row in rows if row.point in TRACKS]
+        if not tracks:
+            raise CorruptError(f"session {session} has no track", file=source.name)
         entries += [_entry(row, session, source, dvd=dvd) for row in tracks]
         _hold(entries, source, limits)
     return Descriptor(
@@ -167,9 +169,9 @@ def _entry(row: Row, session: int, source: Source, *, dvd: bool) -> Entry:
 def _hold(entries: Sequence[Entry], source: Source, limits: Limits) -> None:
     """Tracks ascend in number, each with frames of a data file. There are 99 of them at most."""
     numbers = [entry.number for entry in entries]
-    if not numbers or sorted(set(numbers)) != numbers:
-        text = f"tracks {', '.join(map(str, numbers[-9:]))}" if numbers else "no track"
-        raise CorruptError(f"{text} in the rows", file=source.name)
+    if sorted(set(numbers)) != numbers:
+        text = f"tracks out of order: {', '.join(map(str, numbers))}"
+        raise CorruptError(text, file=source.name)
     for entry in entries:
         if not entry.row.files:
             raise CorruptError(f"track {entry.number} names no data file", file=source.name)
