@@ -172,7 +172,7 @@ def descriptor(
     for track in tracks:
         lengths[track.point] = extra_at + len(extras)
         total = sum(map(len, track.data)) // track.pitch
-        words = [n or total for n in track.lengths]
+        words = [track.lengths[0], *(n or total for n in track.lengths[1:])]
         extras += struct.pack(f"<{len(words)}I", *words)
     footers_at = extra_at + len(extras)
     names_at = footers_at + 32 * sum(len(track.data) for track in tracks)
@@ -260,6 +260,16 @@ def files(sessions: list[list[Track]], shape: Shape, stem: str = "a") -> dict[st
         return {f"{stem}.mdx": head + place + data + under + header}
     named = {name.replace("*", stem): content for name, content in parts.items()}
     return {f"{stem}.mds": head + struct.pack("<I", 48 + len(under)) + under + header, **named}
+
+
+def files_of_table(table: bytes, count: int) -> dict[str, bytes]:
+    """A disc of `count` sectors whose table of groups is `table`, and no group stored."""
+    coded = zlib.compress(table, 9)
+    short = Track(1, 0x02, 2048, (bytes(2048 * 16),), lengths=(150, count))
+    footer = 0x60 + 32 + 80 + 8
+    told = {footer + 16: struct.pack("<QQ", count, 0)}
+    made = files([[short]], Shape(inside=False, group=16, wrong=told))
+    return {"a.mds": made["a.mds"], "a.mdf": coded}
 
 
 def cooked(user: bytes) -> Track:

@@ -53,13 +53,17 @@ _COPYRIGHT = b"\xa9 2000-2015 Disc Soft Ltd."  # 26 bytes of the header, the sam
 
 
 def losses(what: Disc, **_options: object) -> list[Loss]:
-    """Catalogue number and ISRC, indexes from 2 on, and what is stored before the first track."""
+    """Catalogue number and ISRC, indexes from 2 on, and what is stored before the first track.
+
+    Raises UnsupportedError for a disc that an MDX has no words for.
+    """
+    parts(what)
     lost = lacking(what, _HOLDS)
     if what.catalog:
         lost.append(Loss("catalog", "the catalogue number", content=False))
     first = what.tracks[0]
     early = [p for p in first.pieces if p.source is not None and p.lba < first.lba]
-    if any(piece.stop > 0 for piece in early):
+    if any(max(0, piece.lba) < min(piece.stop, first.lba) for piece in early):
         lost.append(Loss("gaps", f"frames hidden before track {first.number}"))
     elif early:
         lost.append(Loss("gaps", "the frames stored before LBA 0", content=False))
@@ -104,7 +108,7 @@ def _demand(name: str, value: str, values: Sequence[str]) -> None:
         raise UsageError(f"{name} {value!r}", remedy=f"one of {', '.join(values)}")
 
 
-Stored = Generator[Step, Any, tuple[int, int]]
+Stored = Generator[Step, Any, tuple[int | None, int]]
 """Steps that end with a track's table, counted from its place, and the next free byte."""
 
 
@@ -112,7 +116,7 @@ def _copied(part: Part, cipher: Cipher | None, at: int, file: str) -> Stored:
     device = part.device(cipher)
     yield Size(at + device.size, file=file)
     yield Copy(device.runs(), at, file=file)
-    return 0, at + device.size
+    return None, at + device.size
 
 
 def _packed(part: Part, cipher: Cipher | None, at: int, file: str) -> Stored:

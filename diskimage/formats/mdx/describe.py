@@ -6,7 +6,7 @@ import struct as binary
 from collections.abc import Sequence
 
 from diskimage.disc import cdtext
-from diskimage.disc.address import LONGEST, PREGAP, disc_time
+from diskimage.disc.address import PREGAP, disc_time
 from diskimage.disc.subchannel import control
 from diskimage.formats.mdx.layout import (
     COMPRESSED,
@@ -16,7 +16,7 @@ from diskimage.formats.mdx.layout import (
     SESSION,
     SIGNATURE,
 )
-from diskimage.formats.mdx.parts import SUBS, TYPES, Lying
+from diskimage.formats.mdx.parts import SUBS, TYPES, Lying, is_dvd
 from diskimage.model import Disc, Session, TocRow, Track
 from diskimage.words import rounded
 
@@ -30,7 +30,7 @@ _FIELDS = 32  # extra blocks and names are filled up to whole ones
 
 def descriptor(disc: Disc, lying: Sequence[Lying], sealed: bytes, *, inside: bool) -> bytes:
     """Header, sessions, rows, lengths of tracks, footers, the name of the MDF, CD-TEXT, keys."""
-    dvd, packs = _is_dvd(disc), cdtext.of(disc)
+    dvd, packs = is_dvd(disc), cdtext.of(disc)
     rows = [_rows(disc, session, dvd=dvd) for session in disc.sessions]
     at = DESCRIPTOR.sizeof() + len(rows) * SESSION.sizeof()
     rows_at = [at + ROW.sizeof() * sum(map(len, rows[:i])) for i in range(len(rows) + 1)]
@@ -42,8 +42,9 @@ def descriptor(disc: Disc, lying: Sequence[Lying], sealed: bytes, *, inside: boo
     keys_at = cdtext_at + rounded(len(packs), _FIELDS)
     head = DESCRIPTOR.build({
         "prefix": SIGNATURE + VERSION, "medium": 3 if dvd else 0, "sessions": len(rows),
-        "cdtext_size": len(packs), "cdtext_at": cdtext_at if packs else 0, "structures_at": 0,
-        "sessions_at": DESCRIPTOR.sizeof(), "dpm_at": 0, "keys_at": keys_at if sealed else 0,
+        "two": 2, "cdtext_size": len(packs), "cdtext_at": cdtext_at if packs else 0,
+        "structures_at": 0, "sessions_at": DESCRIPTOR.sizeof(), "dpm_at": 0,
+        "keys_at": keys_at if sealed else 0,
     })  # fmt: skip
     sessions = b"".join(
         _session(disc, session, len(own), where)
@@ -61,11 +62,6 @@ def descriptor(disc: Disc, lying: Sequence[Lying], sealed: bytes, *, inside: boo
         head, sessions, written, extras, footers, name.ljust(cdtext_at - name_at, b"\0"),
         packs.ljust(keys_at - cdtext_at, b"\0"), sealed,
     ))  # fmt: skip
-
-
-def _is_dvd(disc: Disc) -> bool:
-    """Whether there is no table of contents: a DVD, or more than an address on a CD can say."""
-    return disc.medium in ("DVD", "BD") or disc.sessions[-1].leadout > LONGEST
 
 
 def _rows(disc: Disc, session: Session, *, dvd: bool) -> list[TocRow]:
@@ -137,7 +133,8 @@ def _lengths(one: Lying) -> bytes:
 def _footer(one: Lying, name_at: int) -> bytes:
     return bytes(
         FOOTER.build({
-            "name_at": name_at, "flags": COMPRESSED if one.table else 0,
-            "group": GROUP if one.table else 0, "frames": one.part.frames, "table": one.table,
+            "name_at": name_at, "flags": 0 if one.table is None else COMPRESSED,
+            "group": 0 if one.table is None else GROUP, "frames": one.part.frames,
+            "table": one.table or 0,
         })
     )  # fmt: skip

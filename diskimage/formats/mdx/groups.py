@@ -109,13 +109,13 @@ def _table(part: Source, at: int, count: int) -> array[int]:
     demand(part, at, 1, "the table of groups")
     coded = read(part, at, min(2 * count + _SLACK, part.size - at), "the table of groups")
     try:
-        plain = zlib.decompressobj().decompress(coded, 2 * count)
+        plain = zlib.decompressobj().decompress(coded, 2 * count + 1)
     except zlib.error as error:
         reason = str(error).rpartition(": ")[2]
         raise CorruptError(f"the table of groups does not decode: {reason}",
                            file=part.name, at=at) from None  # fmt: skip
     if len(plain) != 2 * count:
-        raise CorruptError(f"the table has {len(plain) // 2} of {count} groups",
+        raise CorruptError(f"the table has {len(plain)} bytes for {count} groups of 2",
                            file=part.name, at=at)  # fmt: skip
     return words(plain, "H")
 

@@ -41,8 +41,8 @@ FILE = Struct(
 )  # fmt: skip
 TRAILER = Struct("at" / Int64ul, "length" / Int64ul)
 DESCRIPTOR = Struct(
-    "prefix" / Bytes(PREFIX), "medium" / Int16ul, "sessions" / Int16ul, Padding(8),
-    "cdtext_size" / Int16ul, Padding(8), "cdtext_at" / Int32ul, Padding(20),
+    "prefix" / Bytes(PREFIX), "medium" / Int16ul, "sessions" / Int16ul, "two" / Int16ul,
+    Padding(6), "cdtext_size" / Int16ul, Padding(8), "cdtext_at" / Int32ul, Padding(20),
     "structures_at" / Int32ul, Padding(12), "sessions_at" / Int32ul, "dpm_at" / Int32ul,
     "keys_at" / Int32ul, Padding(4),
 )  # fmt: skip

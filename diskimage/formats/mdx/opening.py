@@ -6,10 +6,10 @@ length alone does not: the footers count frames. The row's first LBA says the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from diskimage.codecs.lrw import Lrw
 from diskimage.disc import cdtext
@@ -83,15 +83,16 @@ def open_mdx(source: Source, gate: Gate) -> Disc:
     lrw = open_data(told.keys, source, gate).lrw if told.keys is not None else None
     rows = [(session, row) for session in told.sessions for row in tracks(session)]
     runs = _Runs(source, gate, lrw)
+    shapes = [_shape(row, source.name) for _, row in rows]
     for _, row in rows:
         runs.add(row)
     runs.decode()
     packs = _packs(told, source, gate)
     disc_text, texts = cdtext.texts(packs)
     lays: list[Lay] = []
-    for session, row in rows:
+    for (session, row), shape in zip(rows, shapes, strict=True):
         opening = not lays or lays[-1].session != session.number
-        lay = _lay(session, row, runs, source.name, gate, opening=opening)
+        lay = _lay(session, row, shape, runs.of(row), source.name, gate, opening=opening)
         lay = replace(lay, text=texts.get(lay.number, {}))
         lays.append(confirmed(lay, source.name, gate, trust=False))
     disc = assemble(
@@ -108,11 +109,14 @@ def open_mdx(source: Source, gate: Gate) -> Disc:
     return disc
 
 
-class Run(NamedTuple):
-    """Frames that lie one behind the other at `at` of `source`, in clear; None stands for all that
-    is compressed, decoded."""
+Shape: TypeAlias = "tuple[Mode, Layout | None]"
+"""The main channel of a track's frames, and the layout of the subchannel behind them."""
 
-    source: Source | None
+
+class Stored(NamedTuple):
+    """`frames` frames one behind the other at `at` of `source`, in clear."""
+
+    source: Source
     at: int
     frames: int
 
@@ -124,7 +128,7 @@ class _Runs:
         self._source, self._gate, self._lrw = source, gate, lrw
         self._stem = source.name.replace("\\", "/").rpartition("/")[2].rpartition(".")[0]
         self._parts: dict[str, Source] = {}
-        self._rows: dict[int, list[Run]] = {}
+        self._rows: dict[int, list[tuple[Source | None, int, int]]] = {}
         self._devices: list[Device] = []
         self._decoded = 0
         self._reading: Source | None = None
@@ -152,14 +156,15 @@ class _Runs:
         if self._devices:
             self._reading = self._gate.reading(Concat(self._devices), self._source.name)
 
-    def of(self, row: Row) -> Iterator[tuple[Source, int, int]]:
-        """Source, place and number of a track's stored frames, in order."""
-        for run in self._rows[row.toc.point]:
-            source = run.source or self._reading
+    def of(self, row: Row) -> Iterator[Stored]:
+        """The stored frames of a track, in order."""
+        for own, at, frames in self._rows[row.toc.point]:
+            source = own or self._reading
             assert source is not None
-            yield source, run.at, run.frames
+            yield Stored(source, at, frames)
 
-    def _run(self, row: Row, footer: Footer, at: int) -> Run:
+    def _run(self, row: Row, footer: Footer, at: int) -> tuple[Source | None, int, int]:
+        """Source, place and number of frames; no source where they have yet to be decoded."""
         part = self._part(footer.name)
         cipher = Cipher(self._lrw, row.pitch) if self._lrw is not None else None
         if footer.group:
@@ -169,7 +174,7 @@ class _Runs:
             )  # fmt: skip
             self._devices.append(groups.device(Clear(groups, cipher) if cipher else part))
             self._decoded += groups.size
-            return Run(None, self._decoded - groups.size, footer.frames)
+            return None, self._decoded - groups.size, footer.frames
         if at + footer.frames * row.pitch > part.size:
             whole = max(0, part.size - at) // row.pitch
             raise TruncatedError(
@@ -180,9 +185,9 @@ class _Runs:
                 remedy="the file is cut short, or belongs to another descriptor",
             )
         if cipher is None:
-            return Run(part, at, footer.frames)
+            return part, at, footer.frames
         clear = turned(part, cipher.decrypt, unit=row.pitch, count=footer.frames, at=at)
-        return Run(clear, 0, footer.frames)
+        return clear, 0, footer.frames
 
     def _part(self, name: str) -> Source:
         """The file `name`: "" is this one, and an asterisk stands for its stem."""
@@ -195,44 +200,57 @@ class _Runs:
         return self._parts[wanted]
 
 
-def _lay(session: Session, row: Row, runs: _Runs, file: str, gate: Gate, *, opening: bool) -> Lay:
+def _lay(
+    session: Session, row: Row, shape: Shape, runs: Iterable[Stored], file: str, gate: Gate, *,
+    opening: bool,
+) -> Lay:  # fmt: skip
     """A track. A pregap that is not stored is made up, but before the first track of a session
     (`opening`), where the lead-in is; what the disc hides before a first track is made up too."""
-    number, mode, sub = row.toc.point, *_shape(row, file)
+    number, runs, (mode, _) = row.toc.point, list(runs), shape
     pregap, length = row.lengths[0], sum(row.lengths[1:])
-    stored = sum(frames for _, _, frames in runs.of(row))
-    if stored not in (length, length + pregap):
+    kept = sum(run.frames for run in runs)
+    if kept not in (length, length + pregap):
         raise CorruptError(
-            f"track {number} has {length} frames after a pregap of {pregap}, its files {stored}",
+            f"track {number} has {length} frames after a pregap of {pregap}, its files {kept}",
             file=file,
             remedy="the descriptor belongs to other files, or is damaged",
         )
-    whole = stored == length + pregap
+    whole = kept == length + pregap
     if row.first != row.lba - (pregap if whole else 0):
         text = f"track {number}: its stored frames begin at LBA {row.first}, by their number not"
         gate.warn("pregap", text, row.lba)
     gap = pregap
     if opening and not whole:
-        gap = max(0, row.lba) if session.number == 1 else max(0, pregap - PREGAP)
-    pieces, lba = [], row.lba - gap
-    if gap and not whole:
-        pieces.append(Piece(lba, gap, None, 0, mode))
-        lba = row.lba
-    for source, at, frames in runs.of(row):
-        behind = Subchannel(source, at + mode.size, row.pitch, sub) if sub is not None else None
-        pieces.append(Piece(lba, frames, source, at, mode, pitch=row.pitch, sub=behind))
-        lba += frames
+        gap = max(0, row.lba) if session.number == 1 else pregap if pregap > PREGAP else 0
+        if gap and session.number == 1:
+            gate.warn("pregap", f"{gap} frames before track {number} are not stored", 0)
     indexes = [(0, row.lba - gap)] if gap else []
     indexes += enumerate(accumulate(row.lengths[1:-1], initial=row.lba), 1)
     flags = frozenset(name for name, bit in FLAGS.items() if row.toc.control & bit)
     return Lay(
-        number, session.number, mode, tuple(p for p in pieces if p.frames), tuple(indexes),
-        flags=flags if mode.audio else flags & _OF_DATA,
+        number, session.number, mode, tuple(_pieces(row, shape, runs, gap, made=not whole)),
+        tuple(indexes), flags=flags if mode.audio else flags & _OF_DATA,
     )  # fmt: skip
 
 
-def _shape(row: Row, file: str) -> tuple[Mode, Layout | None]:
-    """The main channel of a track's frames, and the layout of the subchannel behind them.
+def _pieces(
+    row: Row, shape: Shape, runs: Iterable[Stored], gap: int, *, made: bool
+) -> Iterator[Piece]:
+    """A pregap of `gap` frames, `made` up or the first ones that are stored, and the others."""
+    (mode, layout), lba = shape, row.lba - gap
+    if gap and made:
+        yield Piece(lba, gap, None, 0, mode)
+        lba = row.lba
+    for source, at, frames in runs:
+        behind = at + mode.size
+        sub = None if layout is None else Subchannel(source, behind, row.pitch, layout)
+        if frames:
+            yield Piece(lba, frames, source, at, mode, pitch=row.pitch, sub=sub)
+        lba += frames
+
+
+def _shape(row: Row, file: str) -> Shape:
+    """What the frames of a track are.
 
     Version 2.0 leaves the subchannel out of its field: then the size of the frames tells it.
     """

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from diskimage.disc.address import PREGAP
+from diskimage.disc.address import LONGEST, PREGAP
 from diskimage.disc.modes import MODE2_2332, MODE2_2336, USER
 from diskimage.disc.recast import compact, raw_mode, recast, units, woven
 from diskimage.disc.subchannel import with_sub
@@ -53,11 +53,11 @@ class Part(NamedTuple):
 
 
 class Lying(NamedTuple):
-    """A part and where it lies: at `at`, its table `table` bytes behind (0: in no groups)."""
+    """A part and where it lies: at `at`, its table `table` bytes behind; None: not in groups."""
 
     part: Part
     at: int
-    table: int
+    table: int | None
 
 
 def _enciphered(pieces: Sequence[Piece], pitch: int, cipher: Cipher) -> Iterator[Extent]:
@@ -75,29 +75,47 @@ def _enciphered(pieces: Sequence[Piece], pitch: int, cipher: Cipher) -> Iterator
         start += size
 
 
+def is_dvd(disc: Disc) -> bool:
+    """Whether there is no table of contents: a DVD, or one track that no CD has room for."""
+    long = disc.sessions[-1].leadout > LONGEST
+    return disc.medium in ("DVD", "BD") or (long and len(disc.tracks) == 1)
+
+
 def parts(disc: Disc) -> list[Part]:
-    """Its tracks, in order. Raises UnsupportedError for one of Mode 0."""
-    openers = {session.tracks[0] for session in disc.sessions}
-    first = disc.tracks[0].number
-    return [
-        _part(disc, track, opening=track.number in openers, first=track.number == first)
-        for track in disc.tracks
-    ]
+    """Its tracks, in order. Raises UnsupportedError for one of Mode 0, and for what is no CD and no
+    DVD."""
+    if not is_dvd(disc) and (disc.medium != "CD" or disc.sessions[-1].leadout > LONGEST):
+        what = "longer than 99:59:74" if disc.medium == "CD" else f"a {disc.medium}"
+        raise UnsupportedError(
+            f"the disc is {what}, which a table of contents cannot tell",
+            remedy="choose a format of sheets, as cue",
+        )
+    made: list[Part] = []
+    before = 0
+    for track in disc.tracks:
+        session = next(one for one in disc.sessions if one.number == track.session)
+        opening, last = track.number == session.tracks[0], track.number == session.tracks[-1]
+        pregap = track.pregap + (0 if opening else before)
+        stop = track.lba + track.length + (track.postgap if last else 0)
+        made.append(_part(disc, track, pregap, stop, opening=opening, first=not made))
+        before = track.postgap
+    return made
 
 
-def _part(disc: Disc, track: Track, *, opening: bool, first: bool) -> Part:
-    """A track with its postgap; its pregap where some of it is stored, but before the first track
-    of the disc. That of an opening track has the 150 frames that every lead-in ends with."""
-    start, pregap = track.lba, track.pregap
-    stored = any(p.source is not None and p.lba < track.lba for p in track.pieces)
+def _part(disc: Disc, track: Track, pregap: int, stop: int, *, opening: bool, first: bool) -> Part:
+    """A track up to `stop`; its `pregap`, to which the postgap before it belongs, where some of it
+    is stored, but before the first track of the disc. Every lead-in ends with 150 frames of it."""
+    start = track.lba
+    pieces = list(between(track.pieces, track.lba, stop))
+    before = list(between(track.pieces, track.lba - track.pregap, track.lba))
     if first:
         pregap = max(0, track.lba) + PREGAP
-    elif stored:
+    elif any(piece.source is not None for piece in before):
         start -= pregap
+        made = Piece(start, pregap - track.pregap, None, 0, track.mode)
+        pieces = [*([made] if made.frames else []), *before, *pieces]
     elif opening:
         pregap = max(pregap, PREGAP)
-    stop = track.lba + track.length + track.postgap
-    pieces = list(between(track.pieces, start, stop))
     mode, layout = _mode(track, pieces), _layout(pieces)
     pieces = [recast(piece, mode) for piece in pieces]
     if layout is not None:
