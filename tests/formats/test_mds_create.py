@@ -13,6 +13,7 @@ import pytest
 from diskimage import image, registry
 from diskimage.disc.framing import framed, taken
 from diskimage.disc.recast import recast
+from diskimage.disc.subchannel import stored
 from diskimage.errors import UsageError
 from diskimage.formats.mds import FORMAT
 from diskimage.formats.mds.create import create, losses
@@ -108,6 +109,56 @@ def mixed(folder: Path) -> Disc:
         "    INDEX 01 00:00:00\n"
     )
     return disc(write(folder, sheet, a_bin=data, b_bin=frames.audio(12), c_bin=frames.audio(9, 2)))
+
+
+SHEETS = {
+    "hidden audio": "  TRACK 01 AUDIO\n    INDEX 00 00:00:00\n    INDEX 01 00:00:32\n",
+    "declared silence": "  TRACK 01 AUDIO\n    PREGAP 00:00:32\n    INDEX 01 00:00:00\n",
+    "sessions": (
+        "  TRACK 01 AUDIO\n    INDEX 01 00:00:00\n  TRACK 02 AUDIO\n    INDEX 01 00:00:10\n"
+        "REM SESSION 02\n  TRACK 03 AUDIO\n    INDEX 00 00:00:20\n    INDEX 01 00:00:25\n"
+        "REM SESSION 03\n  TRACK 04 AUDIO\n    INDEX 01 00:00:40\n"
+    ),
+    "later numbers": "  TRACK 07 AUDIO\n    FLAGS 4CH\n    INDEX 01 00:00:00\n",
+}
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_places_of_a_sheet_come_back(name: str, tmp_path: Path) -> None:
+    sheet = 'FILE "a.bin" BINARY\n' + SHEETS[name]
+    found = disc(write(tmp_path, sheet, a_bin=frames.audio(60)))
+    back = again(found, tmp_path)
+    assert places(back) == places(found)
+    assert [main(t) for t in back.tracks] == [main(t) for t in found.tracks]
+    assert [pregap_bytes(t) for t in back.tracks] == [pregap_bytes(t) for t in found.tracks]
+    assert [t.flags for t in back.tracks] == [t.flags for t in found.tracks]
+    assert [s.leadout for s in back.sessions] == [s.leadout for s in found.sessions]
+
+
+@pytest.mark.parametrize("mode", ["CDG", "MODE1/2448", "MODE2/2332", "MODE2/2324", "CDI/2352"])
+def test_frames_of_every_shape_are_kept_or_made_whole(mode: str, tmp_path: Path) -> None:
+    whole, _ = frames.data(20, mode=1 if "1" in mode[:5] else 2)
+    lead, size = {"MODE2/2332": (16, 2332), "MODE2/2324": (24, 2324)}.get(mode, (0, RAW))
+    subs = [bytes([i]) * 96 if mode in ("CDG", "MODE1/2448") else b"" for i in range(20)]
+    if mode == "CDG":
+        whole = frames.audio(20)
+    kept = [whole[i * RAW + lead : i * RAW + lead + size] + subs[i] for i in range(20)]
+    path = write(tmp_path, one(mode), a_bin=b"".join(kept))
+    back = again(disc(path), tmp_path).tracks[0]
+    assert back.mode.size == RAW
+    if mode == "MODE2/2324":
+        assert [main(back)[i + 24 : i + RAW - 4] for i in range(0, 20 * RAW, RAW)] == kept
+    else:
+        assert main(back) == whole
+    assert back.subchannel == ("interleaved" if subs[0] else None)
+    assert not subs[0] or stored_interleaved(back) == b"".join(subs)
+
+
+def stored_interleaved(track: Track) -> bytes:
+    """The subchannel of all frames of a track, as it is stored."""
+    (piece,) = track.pieces
+    assert piece.sub is not None
+    return bytes(stored(piece.sub, 0, piece.frames))
 
 
 def rows(descriptor: bytes) -> Iterator[tuple[int, ...]]:
