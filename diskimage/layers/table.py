@@ -110,8 +110,9 @@ class Flat(NamedTuple):
 class Nested(NamedTuple):
     """A directory whose entries say where tables of `per_table` entries of `width` bytes lie.
 
-    A table is at (entry & mask) * scale, a multiple of `align`; none is there where that is 0.
-    Bits of `reserved` have to be clear. `directory` counts entries as if they were blocks.
+    A table is at base + (entry & mask) * scale, a multiple of `align`; none is there where an entry
+    is 0 under `mask` and `tag`. Bits of `reserved` have to be clear, those of `tag` set where an
+    entry is not 0. `directory` counts entries as if they were blocks.
     """
 
     directory: Flat
@@ -123,6 +124,8 @@ class Nested(NamedTuple):
     reserved: int = 0
     big_endian: bool = False
     what: str = "table"
+    base: int = 0
+    tag: int = 0
 
     def pieces(self, first: int, last: int) -> Iterator[Piece]:
         """The entries of blocks [first, last), a page at a time; empty tables at memory speed."""
@@ -156,11 +159,18 @@ class Nested(NamedTuple):
 
     def place(self, entry: int, at: int) -> int:
         """Where the table of a directory entry is, 0 for none. CorruptError."""
-        table = (entry & self.mask) * self.scale
-        if entry & self.reserved or table % self.align:
+        if entry & (self.mask | self.tag | self.reserved) == 0:
+            return 0
+        table, wrong = self.base + (entry & self.mask) * self.scale, ""
+        if entry & self.reserved:
+            wrong = "reserved bits are set"
+        elif entry & self.tag != self.tag:
+            wrong = f"it lacks the bits {self.tag:#x}"
+        elif table % self.align:
+            wrong = "is not aligned"
+        if wrong:
             raise CorruptError(
-                f"{self.directory.what} entry {entry:#x}: "
-                + ("reserved bits are set" if entry & self.reserved else "is not aligned"),
+                f"{self.directory.what} entry {entry:#x}: {wrong}",
                 file=self.directory.pages.source.name,
                 at=at,
             )
