@@ -12,6 +12,7 @@ FAMILIES = (
     "ecc",
     "frames",
     "subchannel",
+    "lrw",
     "digests",
     "md5",
     "sha256",

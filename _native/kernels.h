@@ -95,6 +95,13 @@ void di_q_check(const uint8_t *q, int64_t count, int64_t pitch, uint8_t *wrong);
 /* Writes the CRC of each frame's Q. */
 void di_q_seal(uint8_t *q, int64_t count, int64_t pitch);
 
+/* ---- lrw.c ---- */
+
+/* `count` blocks of 16 bytes from block `number` on, each under its tweak: the sum of those of 64
+ * `powers` (blocks too) that its number's bits name. `out` may be `data`. number + count < 2^64. */
+void di_lrw_mask(const uint8_t *data, int64_t count, const uint8_t *powers, uint64_t number,
+                 uint8_t *out);
+
 /* ---- columns.c ---- */
 
 /* Columns of runs; `stored` and `skip` may be null. With take > 0, DATA is records. */
