@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from diskimage.errors import CorruptError, DiskImageError, LimitError, LoopError
 from diskimage.model import Gate, Source
 from diskimage.parse import read
+from diskimage.sources.ecm import Ecm
+
+_ECM = ".ecm"
 
 
 def text(source: Source, gate: Gate) -> bytes:
@@ -36,12 +39,12 @@ def said(name: str, line: int, sheet: Source) -> Iterator[None]:
 
 
 def part(name: str, line: int, sheet: Source, gate: Gate, instead: tuple[str, ...] = ()) -> Source:
-    """The file `name` that line `line` of `sheet` names, and its bytes.
+    """The file `name` that line `line` of `sheet` names, or `name`.ecm, and what is in it.
 
     Raises what the gate does, LoopError for the sheet itself, CorruptError for an empty file.
     """
     with said(name, line, sheet):
-        found = gate.part(name, instead=instead)
+        found = gate.part(name, instead=(*instead, *(f"{one}{_ECM}" for one in (name, *instead))))
     identity = getattr(found, "identity", None)
     if identity is not None and identity == getattr(sheet, "identity", None):
         found.close()
@@ -57,4 +60,7 @@ def part(name: str, line: int, sheet: Source, gate: Gate, instead: tuple[str, ..
             file=sheet.name,
             remedy="copy or download it again",
         )
-    return found
+    if not found.name.lower().endswith(_ECM):
+        return found
+    with said(name, line, sheet):
+        return Ecm(found)

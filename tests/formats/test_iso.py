@@ -239,3 +239,62 @@ def test_bchunk_makes_the_same_iso(tmp_path: Path, peer: Peer) -> None:
     device = disc(sheet).data
     assert device is not None
     assert naive.read(device) == (tmp_path / "out01.iso").read_bytes() == PLAIN
+
+
+# --- dumps that begin elsewhere, frames of one form, hybrids ----------------------------------
+
+
+@pytest.mark.parametrize("first", [-150, -3, 11702])
+def test_a_dump_has_the_addresses_of_its_headers(tmp_path: Path, first: int) -> None:
+    before = [frames.mode1(bytes(2048), first + i) for i in range(-first)]
+    stored = [frames.mode1(sector, max(0, first) + i) for i, sector in enumerate(SECTORS)]
+    path = put(tmp_path, b"".join(before + stored), "a.bin")
+    with image.open(path) as opened:
+        assert opened.disc is not None
+        track = opened.disc.tracks[0]
+        assert (track.lba, track.pregap) == (max(0, first), max(0, -first))
+        assert opened.read(0, opened.size) == PLAIN
+        assert opened.warnings == ()
+        assert opened.disc.space.size == (max(0, first) + 40) * 2048
+
+
+def test_headers_that_do_not_agree_tell_no_address(tmp_path: Path) -> None:
+    mixed = [frames.mode1(sector, 500 + 2 * i) for i, sector in enumerate(SECTORS)]
+    assert disc(put(tmp_path, b"".join(mixed), "a.bin")).tracks[0].lba == 0
+
+
+def test_packs_of_a_video_are_frames_of_form_2(tmp_path: Path) -> None:
+    stored = b"".join(b"\0\0\1\xba" + bytes([i]) * 2320 for i in range(60))
+    for suffix in (".bin", ".iso", ".img"):
+        found = disc(put(tmp_path, stored, f"a{suffix}"))
+        assert (found.tracks[0].mode.name, found.tracks[0].length) == ("MODE2/2324", 60)
+        assert naive.read(found.tracks[0].main or found.space) == stored
+        assert found.data is None
+    plain = b"\0\0\1\xba" + bytes(4000)
+    assert bid(plain, "a.mpg") == (0, "")
+
+
+def also(path: Path) -> object:
+    with image.open(path) as opened:
+        return opened.info["also"]
+
+
+def test_what_an_image_is_besides_is_named(tmp_path: Path, peer: Peer) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/readme.txt").write_bytes(b"hello\n" * 1000)
+    for tool, options, expected in (
+        ("genisoimage", ["-quiet", "-J", "-R"], []),
+        ("genisoimage", ["-quiet", "-udf"], ["UDF"]),
+        ("genisoimage", ["-quiet", "-hfs"], ["HFS"]),
+        ("xorriso", ["-as", "mkisofs", "-quiet", "-hfsplus"], ["APM"]),
+        ("xorriso", ["-as", "mkisofs", "-quiet", "-partition_offset", "16",
+                     "-append_partition", "2", "0xef", "tree/readme.txt"], ["MBR"]),
+        ("xorriso", ["-as", "mkisofs", "-quiet", "-appended_part_as_gpt",
+                     "-append_partition", "2", "0xef", "tree/readme.txt"], ["MBR", "GPT"]),
+    ):  # fmt: skip
+        command = [peer(tool), *options, "-o", "a.iso", "tree"]
+        subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
+        assert also(tmp_path / "a.iso") == expected, (tool, options)
+    marked = bytearray(PLAIN)
+    marked[510:512] = b"\x55\xaa"  # no row in use: no table
+    assert also(put(tmp_path, bytes(marked))) == []
