@@ -22,11 +22,11 @@ class Aes:
     def __init__(self, key: bytes) -> None:
         self._cipher = _cipher(key)
 
-    def encrypt(self, data: bytes | bytearray) -> bytes:
+    def encrypt(self, data: bytes | memoryview) -> bytes:
         """A multiple of 16 bytes, each block of 16 enciphered."""
         return self._cipher.encryptor().update(data)
 
-    def decrypt(self, data: bytes | bytearray) -> bytes:
+    def decrypt(self, data: bytes | memoryview) -> bytes:
         """A multiple of 16 bytes, each block of 16 deciphered."""
         return self._cipher.decryptor().update(data)
 

@@ -13,6 +13,7 @@ from diskimage.kernels.lrw import BITS, lrw_mask
 
 _WIDTH = 128
 _POLYNOMIAL = 0x87
+_PIECE = 64 << 10  # bytes that stay in a cache between masks and AES
 
 
 class Lrw:
@@ -22,26 +23,25 @@ class Lrw:
         self._aes = Aes(key)
         self._powers = _powers(tweak)
 
-    def encrypt(self, number: int, data: bytes | bytearray | memoryview) -> bytes:
+    def encrypt(self, number: int, data: bytes | bytearray | memoryview) -> bytearray:
         """Whole blocks from block `number` on, enciphered; up to 15 bytes behind them as is."""
         return self._turned(number, data, self._aes.encrypt)
 
-    def decrypt(self, number: int, data: bytes | bytearray | memoryview) -> bytes:
+    def decrypt(self, number: int, data: bytes | bytearray | memoryview) -> bytearray:
         """The reverse of `encrypt`."""
         return self._turned(number, data, self._aes.decrypt)
 
     def _turned(
-        self,
-        number: int,
-        data: bytes | bytearray | memoryview,
-        turn: Callable[[bytes | bytearray], bytes],
-    ) -> bytes:
-        whole = len(data) & -BLOCK
-        masked = bytearray(whole)
-        lrw_mask(memoryview(data)[:whole], self._powers, number, masked)
-        turned = turn(masked)
-        lrw_mask(turned, self._powers, number, masked)
-        return bytes(masked + data[whole:])
+        self, number: int, data: bytes | bytearray | memoryview, turn: Callable[[memoryview], bytes]
+    ) -> bytearray:
+        out = bytearray(data)
+        whole = memoryview(out)[: len(out) & -BLOCK]
+        for at in range(0, len(whole), _PIECE):
+            piece, first = whole[at : at + _PIECE], number + at // BLOCK
+            lrw_mask(piece, self._powers, first, piece)
+            piece[:] = turn(piece)
+            lrw_mask(piece, self._powers, first, piece)
+        return out
 
 
 def _powers(tweak: bytes) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from diskimage.model import Source
 from diskimage.sources.made import Made, whole
 
-Turn = Callable[[int, bytearray], bytes]
+Turn = Callable[[int, bytearray], bytes | bytearray]
 """Neighbouring units, the first one's number given, deciphered or enciphered; safe in threads."""
 
 

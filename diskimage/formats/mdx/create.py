@@ -17,7 +17,7 @@ from typing import Any
 
 from diskimage.codecs.aes import BLOCK
 from diskimage.disc.framing import FRAMING
-from diskimage.disc.losses import lacking
+from diskimage.disc.losses import MADE, lacking
 from diskimage.errors import UsageError
 from diskimage.formats.mdx.describe import GROUP, descriptor
 from diskimage.formats.mdx.groups import FILL, Cipher, Short, table_bytes
@@ -65,10 +65,8 @@ def losses(what: Disc, **_options: object) -> list[Loss]:
     early = [p for p in first.pieces if p.source is not None and p.lba < first.lba]
     if any(max(0, piece.lba) < min(piece.stop, first.lba) for piece in early):
         lost.append(Loss("gaps", f"frames hidden before track {first.number}"))
-    elif early:
-        lost.append(Loss("gaps", "the frames stored before LBA 0", content=False))
     if any(t.subchannel and any(p.sub is None for p in t.pieces) for t in what.tracks):
-        lost.append(Loss("subchannel", "made from the table of contents", content=False))
+        lost.append(MADE)
     return lost
 
 

@@ -173,29 +173,33 @@ class Cipher:
         """The block that the frame begins with."""
         return 1 + frame * self._blocks
 
-    def decrypt(self, frame: int, data: bytearray) -> bytes:
+    def decrypt(self, frame: int, data: bytearray) -> bytes | bytearray:
         """Whole frames from `frame` on, deciphered."""
-        return b"".join(self._lrw.decrypt(at, part) for at, part in self._parts(frame, data))
+        return self._turned(frame, data, self._lrw.decrypt)
 
-    def encrypt(self, frame: int, data: bytearray) -> bytes:
+    def encrypt(self, frame: int, data: bytearray) -> bytes | bytearray:
         """Whole frames from `frame` on, enciphered."""
-        return b"".join(self._lrw.encrypt(at, part) for at, part in self._parts(frame, data))
+        return self._turned(frame, data, self._lrw.encrypt)
 
     def encrypt_group(self, frame: int, data: bytes | memoryview) -> bytes:
         """A stored group that begins with `frame`, enciphered."""
-        return self._lrw.encrypt(self.number(frame), data)
+        return bytes(self._lrw.encrypt(self.number(frame), data))
 
-    def decrypt_group(self, frame: int, skip: int, data: bytes | bytearray) -> bytes:
+    def decrypt_group(self, frame: int, skip: int, data: bytes | bytearray) -> bytearray:
         """The part of such a group from its block `skip` on, deciphered."""
         return self._lrw.decrypt(self.number(frame) + skip, data)
 
-    def _parts(self, frame: int, data: bytearray) -> Iterator[tuple[int, bytearray]]:
+    def _turned(
+        self, frame: int, data: bytearray, turn: Callable[[int, memoryview], bytearray]
+    ) -> bytes | bytearray:
         """All at once where a frame is whole blocks; else frame by frame, each with a clear end."""
-        if self._pitch % BLOCK == 0:
-            yield self.number(frame), data
-            return
-        for i in range(len(data) // self._pitch):
-            yield self.number(frame + i), data[i * self._pitch : (i + 1) * self._pitch]
+        pitch, view = self._pitch, memoryview(data)
+        if pitch % BLOCK == 0:
+            return turn(self.number(frame), view)
+        count = len(data) // pitch
+        return b"".join(
+            turn(self.number(frame + i), view[i * pitch : (i + 1) * pitch]) for i in range(count)
+        )
 
 
 class Clear:

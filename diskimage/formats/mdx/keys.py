@@ -93,7 +93,7 @@ def open_data(header: bytes, source: Source, gate: Gate) -> Keys:
 
 def _deciphered(header: bytes, password: bytes) -> bytes:
     key = derive(password, header[:SALT], _ROUNDS, _USED)
-    return Keys(key).lrw.decrypt(1, header[SALT:])
+    return bytes(Keys(key).lrw.decrypt(1, header[SALT:]))
 
 
 def _encoded(password: str) -> bytes:
