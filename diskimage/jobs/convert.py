@@ -12,7 +12,7 @@ from threading import Event
 from diskimage import registry
 from diskimage.disc import volume, wave
 from diskimage.disc.framing import taken
-from diskimage.disc.losses import CONTENT
+from diskimage.disc.losses import CONTENT, MADE
 from diskimage.disc.modes import RAW
 from diskimage.engine.copy import Work
 from diskimage.engine.estimate import estimate
@@ -117,7 +117,8 @@ def convert(
         what = content(image, rules, policy, exact=exact)
         kept = _extracted(image, extract or {}, path)
         losses = weighed(image, what, rules, {*lossy, *kept}, options)
-        dropped = [loss for loss in losses if loss.name not in kept]
+        dropped = [loss for loss in losses if loss.name not in kept and loss != MADE]
+        made_up = [Finding("made", f"in the target: {MADE.message}")] if MADE in losses else []
         odd = list(_without_volume(image, rules))
         guard = refuse(image.sources, [*parents, *named_by(image)])
         sink = sink_for(path, overwrite=overwrite, durable=durable, guard=guard)
@@ -127,7 +128,8 @@ def convert(
         if exact and image.disc is not None and not dry_run:
             plan = keeping(plan, image, stem, made, odd)
         files, written = _written(path, image, plan, sink, made, dry_run=dry_run)
-        warnings = (*image.warnings, *missing, *odd, *_lost(dropped), *policy.told(limits.problems))
+        odd += [*missing, *made_up, *_lost(dropped)]
+        warnings = (*image.warnings, *odd, *policy.told(limits.problems))
         return Converted(
             image.name, image.format, path, rules.name, image.size, written, tuple(files),
             tuple(dropped), warnings, time.monotonic() - began, dry_run,

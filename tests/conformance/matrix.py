@@ -145,8 +145,7 @@ def verdict(path: Path, rules: Format, folder: Path) -> tuple[str, list[str]]:
     wrong = list(_wrong(path, target, rules, done))
     if wrong:
         return "WRONG", wrong
-    lost = [name for name in named if name != "made"]
-    return ("loss" if lost else "exact"), lost
+    return ("loss" if named else "exact"), named
 
 
 def _wrong(path: Path, target: Path, rules: Format, done: Converted) -> Iterator[str]:

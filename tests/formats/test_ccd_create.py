@@ -79,7 +79,7 @@ def from_cue(folder: Path) -> Disc:
 
 def test_a_disc_of_every_frame_size_is_written_whole(tmp_path: Path) -> None:
     found = from_cue(tmp_path)
-    assert {(loss.name, loss.content) for loss in losses(found)} == {("subchannel", False)}
+    assert {(loss.name, loss.content) for loss in losses(found)} == {("made", False)}
     made = publish(create(found, "made"), tmp_path / "made", "made.ccd")
     again = disc(made)
     assert [t.lba for t in again.tracks] == [t.lba for t in found.tracks]
@@ -118,9 +118,9 @@ def test_what_is_no_cd_is_refused(tmp_path: Path) -> None:
 
 def test_losses_are_named(tmp_path: Path) -> None:
     early = disc(files_in(tmp_path, ccd.ccd([[ccd.audio(200, 8, 150)]], start=-150)))
-    assert [(loss.name, loss.content) for loss in losses(early)] == [("gaps", False)]
+    assert [(loss.name, loss.content) for loss in losses(early)] == [("pregap", False)]
     names = [loss.name for loss in losses(replace(framed(MemorySource(USER)), text={"TITLE": "☀"}))]
-    assert names == ["titles", "subchannel"]
+    assert names == ["titles", "made"]
 
 
 @pytest.mark.parametrize("kind", ["mode1", "mode2"])

@@ -148,7 +148,7 @@ def test_subchannel_is_kept_and_made_where_there_is_none(tmp_path: Path) -> None
     sound = b"".join(SOUND[i * RAW : (i + 1) * RAW] + sub for i in range(20))
     sheet = cue.one("CDG").replace("    INDEX", "    PREGAP 00:00:10\n    INDEX")
     before = disc(cue.write(tmp_path, sheet, a_bin=sound))
-    assert [(loss.name, loss.content) for loss in losses(before)] == [("subchannel", False)]
+    assert [(loss.name, loss.content) for loss in losses(before)] == [("made", False)]
     (track,) = reopened(made(before)).tracks
     (piece,) = track.pieces
     assert main(track) == SOUND[: 20 * RAW]

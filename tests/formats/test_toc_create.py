@@ -168,7 +168,7 @@ def test_frames_without_subchannel_in_a_track_with_some_get_it_made(tmp_path: Pa
     piece = found.tracks[0].pieces[0]
     halves = (replace(piece, frames=15), Piece(15, 15, piece.source, 15 * RAW, AUDIO))
     found = assemble([Lay(1, 1, AUDIO, halves, ((1, 0),))], file="x")
-    assert [(loss.name, loss.content) for loss in losses(found)] == [("subchannel", False)]
+    assert [(loss.name, loss.content) for loss in losses(found)] == [("made", False)]
     assert sub_of(again(found, tmp_path), 0) == expected
 
 

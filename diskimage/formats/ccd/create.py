@@ -12,7 +12,7 @@ from itertools import groupby, pairwise
 
 from diskimage.disc import cdtext
 from diskimage.disc.address import LONGEST, PREGAP, disc_time, frames as counted
-from diskimage.disc.losses import lacking
+from diskimage.disc.losses import MADE, lacking
 from diskimage.disc.modes import USER
 from diskimage.disc.recast import raw_mode, recast
 from diskimage.disc.subchannel import control, lacks, with_sub
@@ -59,12 +59,10 @@ class Part:
 def losses(what: Disc, **_options: object) -> list[Loss]:
     """Frames before LBA 0, and letters that CD-TEXT lacks; subchannel that is made is said."""
     lost = lacking(what, _HOLDS)
-    if any(p.source is not None and p.lba < 0 for p in what.tracks[0].pieces):
-        lost.append(Loss("gaps", "the frames stored before LBA 0", content=False))
     if what.cdtext is None and not all(map(_spelled, _texts(what))):
         lost.append(Loss("titles", "letters outside of ISO 8859-1", content=False))
     if lacks(what):
-        lost.append(Loss("subchannel", "made from the table of contents", content=False))
+        lost.append(MADE)
     return lost
 
 

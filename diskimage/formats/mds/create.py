@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from diskimage.disc.address import LONGEST, PREGAP, disc_time
 from diskimage.disc.framing import FRAMING
-from diskimage.disc.losses import lacking
+from diskimage.disc.losses import MADE, lacking
 from diskimage.disc.modes import MODE0_2352, MODE2_2048, MODE2_2336, RAW, USER
 from diskimage.disc.recast import raw_mode, recast, units
 from diskimage.disc.reduce import losses as reduced, user_bytes
@@ -116,7 +116,7 @@ def _subchannel_losses(disc: Disc, *, made: bool) -> Iterator[Loss]:
     if any(piece.sub is not None and piece.sub.layout == "rw" for piece in pieces):
         yield Loss("subchannel", "packs of R to W, whose place in the frames is not stored")
     if any(piece.sub is None for piece in pieces):
-        yield Loss("subchannel", "made from the table of contents", content=False)
+        yield MADE
 
 
 def _demand(medium: str, subchannel: str) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from diskimage.disc import cdtext
 from diskimage.disc.address import LONGEST, PREGAP
-from diskimage.disc.losses import lacking
+from diskimage.disc.losses import MADE, lacking
 from diskimage.disc.modes import AUDIO, MODE1_2352, MODE2_2352, USER
 from diskimage.disc.recast import raw_mode, recast, units
 from diskimage.disc.subchannel import control, lacks, with_sub
@@ -55,8 +55,7 @@ def losses(what: Disc, **_options: object) -> list[Loss]:
     if any("SCMS" in track.flags for track in what.tracks):
         lost.append(Loss("catalog", "the flag SCMS of tracks", content=False))
     if any(track.subchannel for track in what.tracks) and lacks(what):
-        text = "made from the table of contents where frames have none"
-        lost.append(Loss("subchannel", text, content=False))
+        lost.append(MADE)
     if not what.cdtext and not all(map(_latin, _texts(what))):
         text = "characters of titles that ISO 8859-1 lacks"
         lost.append(Loss("titles", text, content=False))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from diskimage.disc.address import time
 from diskimage.disc.framing import FRAMING
-from diskimage.disc.losses import lacking
+from diskimage.disc.losses import MADE, lacking
 from diskimage.disc.modes import (
     AUDIO,
     CDI_2336,
@@ -89,11 +89,8 @@ def _odd(disc: Disc) -> Iterator[Loss]:
         yield Loss("catalog", "the flag SCMS of tracks", content=False)
     if any(track.isrc and not _isrc(track) for track in disc.tracks):
         yield Loss("catalog", "ISRC that are not of the standard's form", content=False)
-    made = [t.number for t in disc.tracks if _layout(t) and not _whole(t)]
-    if made:
-        numbers = ", ".join(map(str, made))
-        text = f"made from the table of contents where frames of {numbers} have none"
-        yield Loss("subchannel", text, content=False)
+    if any(_layout(track) and not _whole(track) for track in disc.tracks):
+        yield MADE
 
 
 def _isrc(track: Track) -> str | None:
