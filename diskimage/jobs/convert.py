@@ -117,8 +117,7 @@ def convert(
         what = content(image, rules, policy, exact=exact)
         kept = _extracted(image, extract or {}, path)
         losses = weighed(image, what, rules, {*lossy, *kept}, options)
-        dropped = [loss for loss in losses if loss.name not in kept and loss != MADE]
-        made_up = [Finding("made", f"in the target: {MADE.message}")] if MADE in losses else []
+        dropped = [loss for loss in losses if loss.name not in kept]
         odd = list(_without_volume(image, rules))
         guard = refuse(image.sources, [*parents, *named_by(image)])
         sink = sink_for(path, overwrite=overwrite, durable=durable, guard=guard)
@@ -128,11 +127,11 @@ def convert(
         if exact and image.disc is not None and not dry_run:
             plan = keeping(plan, image, stem, made, odd)
         files, written = _written(path, image, plan, sink, made, dry_run=dry_run)
-        odd += [*missing, *made_up, *_lost(dropped)]
+        odd += [*missing, *_lost(dropped)]
         warnings = (*image.warnings, *odd, *policy.told(limits.problems))
         return Converted(
             image.name, image.format, path, rules.name, image.size, written, tuple(files),
-            tuple(dropped), warnings, time.monotonic() - began, dry_run,
+            tuple(loss for loss in dropped if loss != MADE), warnings, time.monotonic() - began, dry_run,
         )  # fmt: skip
 
 
@@ -223,7 +222,10 @@ def weighed(
 
 def _lost(dropped: list[Loss]) -> Iterator[Finding]:
     for loss in dropped:
-        yield Finding("loss", f"not in the target: {loss.message} [{loss.name}]")
+        if loss == MADE:
+            yield Finding("made", f"in the target: {loss.message}")
+        else:
+            yield Finding("loss", f"not in the target: {loss.message} [{loss.name}]")
 
 
 def _without_volume(image: Image, rules: Format) -> Iterator[Finding]:
