@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
+from unicodedata import normalize
 
 from diskimage import registry
 from diskimage.engine.read import source as device_source
@@ -123,14 +124,15 @@ class FileGate:
         return self._keep(self._below(self.folder, found, name, "part"), name, "part")
 
     def _found(self, name: str, instead: tuple[str, ...]) -> str:
-        """`name`, or a file that differs from it in case alone, or one of `instead`; said."""
+        """`name`, or a file that differs from it in case or in how its letters are composed alone,
+        or one of `instead`; said."""
         if os.path.lexists(os.path.join(self.folder, name)):
             return name
         present = self.siblings()
         for wanted in (name, *instead):
             for file in present:
-                if file == wanted or file.casefold() == wanted.casefold():
-                    kind = "case" if file.casefold() == name.casefold() else "name"
+                if _folded(file) == _folded(wanted):
+                    kind = "case" if _folded(file) == _folded(name) else "name"
                     self.warn(kind, f"{name} is not there, {file} is taken instead")
                     return file
         raise MissingError(
@@ -237,6 +239,11 @@ class FileGate:
             file=self.source_name,
             remedy=remedy,
         )
+
+
+def _folded(name: str) -> str:
+    """A name as file systems that know no case, and compose letters, compare it."""
+    return normalize("NFC", name).casefold()
 
 
 def _judged(name: str, file: str) -> str:

@@ -21,6 +21,7 @@ from diskimage.parse import read
 
 Mark = tuple[int, Index]
 """An index, and the place of its track in the sheet."""
+_GAPS = {LEAD_IN + length + pregap for length in LEAD_OUT for pregap in (0, PREGAP)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +113,17 @@ def _segments(
 
 
 def _gap(entry: Entry, index: Index, done: int) -> int:
-    """Frames between two sessions, where REM LEAD-OUT tells a place in this file, no length."""
+    """Frames between two sessions, where REM LEAD-OUT tells a place in this file, no length.
+
+    A standard length is a place only where the next index is as far from it as the standard says.
+    """
     leadout = entry.leadout
-    if leadout is None or leadout in LEAD_OUT or index is not entry.indexes[0]:
+    if leadout is None or index is not entry.indexes[0]:
         return 0
-    inside = done < leadout and index.at - leadout >= LEAD_IN
-    return index.at - leadout if inside else 0
+    gap = index.at - leadout
+    if leadout in LEAD_OUT and gap not in _GAPS:
+        return 0
+    return gap if done < leadout and gap >= LEAD_IN else 0
 
 
 def _gap_is_stored(file: Opened, at: int, mode: Mode, needed: int) -> bool:

@@ -47,7 +47,7 @@ def open_cue(source: Source, gate: Gate) -> Disc:
     Raises LimitError, CorruptError, TruncatedError, UnsupportedError, LoopError, and what the gate
     says of a file: MissingError, RefusedReferenceError, UnsafeNameError.
     """
-    sheet = parse(text_of(source, gate), source.name, gate.limits)
+    sheet = parse(text_of(source, gate), source.name, gate.limits, gate.siblings())
     for line, what in sheet.odd:
         gate.warn("sheet", f"line {line}: {what}")
     used = {index.file for track in sheet.tracks for index in track.indexes}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 
 from diskimage.disc.address import frames
@@ -27,6 +27,7 @@ COMMANDS = ("CATALOG", "CDTEXTFILE", "FILE", "TRACK", "INDEX", "PREGAP", "POSTGA
 HIGH_DENSITY = 45000  # LBA where the second area of a GD-ROM begins
 _DIGITS = 9  # no number of a sheet has more
 _TIME = re.compile(r"(\d+)\s*:\s*(\d+)\s*:\s*(\d+)$")
+_NAMED = re.compile(r'^\s*FILE\s+"([^"\r\n]+)"', re.IGNORECASE | re.MULTILINE)
 _SESSION = re.compile(r"SESSION\s+(\d+)$", re.IGNORECASE)
 _BORDER = re.compile(r"(LEAD-OUT|LEAD-IN|PREGAP)\s+(\S.*)$", re.IGNORECASE)
 
@@ -82,8 +83,11 @@ class Sheet:
     odd: tuple[tuple[int, str], ...]
 
 
-def decode(data: bytes) -> str:
-    """The text of a sheet: by its BOM, as UTF-16 without one, as UTF-8, else as Windows-1252."""
+def decode(data: bytes, present: Container[str] = ()) -> str:
+    """The text of a sheet: by its BOM, as UTF-16 without one, as UTF-8, else as Windows-1252.
+
+    Nothing tells Shift-JIS from that but a FILE whose name, read so, is one of the files `present`.
+    """
     for bom, name in (
         (codecs.BOM_UTF8, "utf-8"),
         (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -97,12 +101,16 @@ def decode(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
+        japanese = data.decode("cp932", "replace")
+        if any(name in present for name in _NAMED.findall(japanese)):
+            return japanese
         return data.decode("cp1252", "replace")
 
 
-def parse(data: bytes, file: str, limits: Limits) -> Sheet:
-    """The sheet in `data`. Raises CorruptError and LimitError, which name the line."""
-    lines = re.split(r"\r\n|\r|\n", decode(data))
+def parse(data: bytes, file: str, limits: Limits, present: Container[str] = ()) -> Sheet:
+    """The sheet in `data`, beside the files `present`. Raises CorruptError and LimitError, which
+    name the line."""
+    lines = re.split(r"\r\n|\r|\n", decode(data, present))
     return _Reader(file, limits).read(lines)
 
 
