@@ -53,6 +53,8 @@ ENTRIES = (
     Entry("gdi", "diskimage.formats.gdi", suffixes=(".gdi",)),
     Entry("chd", "diskimage.formats.chd", ((0, b"MComprHD"),), (".chd",)),
     Entry("ecm", "diskimage.formats.ecm", ((0, b"ECM\0"),), (".ecm",)),
+    Entry("ghost", "diskimage.formats.ghost", ((0, b"\xfe\xef\x01"), (0, b"\xfe\xef\x09")),
+          (".gho", ".ghs", ".v2i", ".iv2i", ".sv2i")),
     Entry("iso", "diskimage.formats.iso", ((32769, b"CD001"), (0, SYNC)), (".iso",),
           (".bin", ".img", ".raw", ".toast")),
     Entry("isz", "diskimage.formats.isz", ((0, b"IsZ!"),), (".isz",)),
@@ -62,6 +64,9 @@ ENTRIES = (
           tuple((-8, bytes((word, 0, 0, 0x80))) for word in (4, 5, 6)), (".cdi",), keeps=("iso",)),
     Entry("nrg", "diskimage.formats.nrg", ((-12, b"NER5"), (-8, b"NERO")), (".nrg",),
           keeps=("iso",)),
+    Entry("cso", "diskimage.formats.cso",
+          ((0, b"CISO"), (0, b"ZISO"), (0, b"DAX\0"), (0, b"JISO")),
+          (".cso", ".ciso", ".zso", ".dax")),
     Entry("qcow2", "diskimage.formats.qcow2", ((0, b"QFI\xfb"),), (".qcow2", ".qcow")),
     Entry("toc", "diskimage.formats.toc", (
         (0, b"CD_DA"), (0, b"CD_ROM"), (0, b"CD_I"), (0, b"CATALOG"), (0, b"TRACK"), (0, b"//"),

@@ -1,8 +1,9 @@
 """Raw deflate (RFC 1951), by the fastest library that is installed.
 
 Decoding: libdeflate (`deflate`), else ISA-L (`isal`), else zlib, which also judges what the others
-refuse. Encoding: ISA-L, else zlib; never libdeflate, whose window is always 32 KiB: streams with a
-wider window than the format says break readers that decode in steps (research: performance 5).
+refuse. Encoding: ISA-L, else zlib; libdeflate, whose window is always 32 KiB, only where the format
+has that window: streams with a wider one than it says break readers that decode in steps (research:
+performance 5).
 """
 
 from __future__ import annotations
@@ -95,6 +96,8 @@ def _isal_decoder() -> Decoder:
 
 
 def _encoder(window_bits: int, level: int | None) -> Encoder:
+    if window_bits == 15 and (made := _quick_encoder(6 if level is None else level)):
+        return made
     try:
         from isal import isal_zlib
     except ImportError:
@@ -109,9 +112,17 @@ def _encoder(window_bits: int, level: int | None) -> Encoder:
     return encode
 
 
+def _quick_encoder(level: int) -> Encoder | None:
+    try:
+        import deflate
+    except ImportError:
+        return None
+    return lambda plain: bytes(deflate.deflate_compress(plain, level))
+
+
 def _zlib_encoder(window_bits: int, level: int) -> Encoder:
     def encode(plain: memoryview) -> bytes:
-        coder = zlib.compressobj(level, wbits=-window_bits)
+        coder = zlib.compressobj(min(level, 9), wbits=-window_bits)
         return coder.compress(plain) + coder.flush()
 
     return encode

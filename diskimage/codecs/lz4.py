@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from diskimage.errors import CorruptError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+PADDING = 16  # bytes tried: tables of offsets align chunks to a few
 
 
 class Lz4:
@@ -22,8 +24,11 @@ class Lz4:
 
     def decode(self, coded: memoryview, want: int) -> bytes | bytearray:
         """Exactly `want` bytes, whatever follows. CorruptError."""
-        plain = self._quick(coded, want)
-        return plain if plain is not None and len(plain) == want else decoded(coded, want)
+        for end in _ends(coded):
+            plain = self._quick(coded[:end], want)
+            if plain is not None and len(plain) == want:
+                return plain
+        return decoded(coded, want)
 
     def encode(self, plain: memoryview) -> bytes | None:  # noqa: ARG002 - no writer of ours needs it
         """None: nothing here makes such blocks."""
@@ -44,6 +49,15 @@ class Lz4:
             return plain
 
         return decode
+
+
+def _ends(coded: memoryview) -> Iterator[int]:
+    """Where a block may end: at its last byte, or before zeros that align the next one."""
+    end = len(coded)
+    yield end
+    while end and len(coded) - end < PADDING and not coded[end - 1]:
+        end -= 1
+        yield end
 
 
 def decoded(coded: memoryview, want: int) -> bytearray:

@@ -108,8 +108,8 @@ def pack(step: Pack, target: Target, work: Work) -> Packed:
 
 def _passes_by(step: Pack, target: Target, work: Work) -> bool:
     """Whether plain chunks need not pass through memory: nobody changes or digests them."""
-    changed = step.codecs or step.sums or step.stored_sums or step.seal or work.in_order
-    return not changed and target.fd is not None and step.chunk % step.align == 0
+    changed = step.codecs or step.sums or step.stored_sums or step.seal or step.keep_zeros
+    return not (changed or work.in_order) and target.fd is not None and step.chunk % step.align == 0
 
 
 def _checked(blocks: Iterator[Runs]) -> Iterator[Runs]:
@@ -150,7 +150,8 @@ def _chunks(buffer: memoryview, start: int, step: Pack) -> list[Made]:
     chunk, made, row = step.chunk, [], 0
     whole = len(buffer) // chunk
     close = not step.codecs and step.seal is None and chunk % step.align == 0
-    for zero, group in groupby(scan.zero_blocks(buffer, chunk)):
+    blank = bytes(-(-len(buffer) // chunk)) if step.keep_zeros else scan.zero_blocks(buffer, chunk)
+    for zero, group in groupby(blank):
         stop = row + sum(1 for _ in group)
         if zero:
             made.append(Made(ZERO, chunks=stop - row))

@@ -39,6 +39,7 @@ class Pack(NamedTuple):
     stored_sums: tuple[Any, ...] = ()  # updated with every chunk as it is stored, in order
     seal: Callable[[int, bytes | memoryview], bytes] | None = None
     # enciphers a stored chunk, in as many bytes, by the guest byte that it begins with; thread-safe
+    keep_zeros: bool = False  # chunks of zeros are stored as others are; `extents` has no ZERO row
 
 
 class Packed(NamedTuple):

@@ -77,7 +77,7 @@ def pack(one: Pack, out: bytearray) -> Packed:
     first = blocks[0].start[0] if blocks else 0
     for number, plain in enumerate(guest(blocks, one.chunk)):
         codec = -1
-        if plain is None or not any(plain):
+        if plain is None or not (one.keep_zeros or any(plain)):
             to.append(-2 if plain is None else -1)
             stored.append(0)
         else:
