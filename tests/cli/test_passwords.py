@@ -31,7 +31,7 @@ def on_a_terminal(command: list[str], answers: bytes) -> tuple[int, str]:
     terminal, theirs = pty.openpty()
     child = subprocess.Popen(
         command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # it is asked, not its pipes
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - it is asked, not its pipes
     )  # fmt: skip
     os.close(theirs)
     shown, answered = b"", False
