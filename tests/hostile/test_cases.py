@@ -23,7 +23,21 @@ from tests.rows import SHARED, table
 CASES = SHARED / "hostile/cases.tsv"
 WATCHED = Path(__file__).with_name("watched.py")
 TESTED = frozenset(
-    {"toc", "cue", "qcow2", "iso", "vdi", "raw", "format", "nrg", "cdi", "ccd", "chd", "mds"}
+    {
+        "toc",
+        "cue",
+        "qcow2",
+        "iso",
+        "vdi",
+        "raw",
+        "format",
+        "nrg",
+        "cdi",
+        "ccd",
+        "chd",
+        "mds",
+        "isz",
+    }
 )
 LIBRARIES_MIB = 512  # code and libraries count in an address space too
 
