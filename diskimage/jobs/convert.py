@@ -161,10 +161,11 @@ def target_rules(path: str, to: str | None, options: Mapping[str, object]) -> Fo
             raise UsageError("is a directory", file=path, remedy="name a file in it")
         raise UsageError("its suffix names no format", file=path, remedy="say it with --to FORMAT")
     demand_options(rules, options)
-    if path == PIPE and not rules.in_order:
+    in_order = rules.in_order(**options) if callable(rules.in_order) else rules.in_order
+    if path == PIPE and not in_order:
         raise UnsupportedError(
             f"{rules.name} is not written from its first byte to its last, which a pipe needs",
-            remedy="name a file; raw and iso go to a pipe",
+            remedy="name a file; raw, iso and a streamOptimized vmdk go to a pipe",
         )
     return rules
 

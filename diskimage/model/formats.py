@@ -114,8 +114,9 @@ class Format(NamedTuple):
     and `full(size, **options)`, the bytes of an image with everything stored. Where `disc_only`,
     `create` and `losses` take a Disc: a device is framed first, as the option `frames` says
     (`disc.framing`). `in_order` promises one output whose bytes the plan writes one after the
-    other: such a format goes to a pipe. `keeps_frames`: a disc's frames are written as they are
-    stored, right or wrong. `unproven`: no public sample of a foreign program was found to read.
+    other, always or by what it says of the options: such a format goes to a pipe. `keeps_frames`: a
+    disc's frames are written as they are stored, right or wrong. `unproven`: no public sample of a
+    foreign program was found to read.
     """
 
     name: str
@@ -130,6 +131,6 @@ class Format(NamedTuple):
     full: Callable[..., int] | None = None
     options: tuple[Option, ...] = ()
     disc_only: bool = False
-    in_order: bool = False
+    in_order: bool | Callable[..., bool] = False
     keeps_frames: bool = False
     unproven: bool = False

@@ -38,7 +38,7 @@ class Pack(NamedTuple):
     file: str = ""
     stored_sums: tuple[Any, ...] = ()  # updated with every chunk as it is stored, in order
     seal: Callable[[int, bytes | memoryview], bytes] | None = None
-    # enciphers a stored chunk, in as many bytes, by the guest byte that it begins with; thread-safe
+    # what is stored for a chunk (enciphered, behind a marker), by its first guest byte; thread-safe
     keep_zeros: bool = False  # chunks of zeros are stored as others are; `extents` has no ZERO row
 
 
