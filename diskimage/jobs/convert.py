@@ -131,7 +131,8 @@ def convert(
         warnings = (*image.warnings, *odd, *policy.told(limits.problems))
         return Converted(
             image.name, image.format, path, rules.name, image.size, written, tuple(files),
-            tuple(loss for loss in dropped if loss != MADE), warnings, time.monotonic() - began, dry_run,
+            tuple(loss for loss in dropped if loss != MADE), warnings,
+            time.monotonic() - began, dry_run,
         )  # fmt: skip
 
 
