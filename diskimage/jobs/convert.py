@@ -127,8 +127,7 @@ def convert(
         if exact and image.disc is not None and not dry_run:
             plan = keeping(plan, image, stem, made, odd)
         files, written = _written(path, image, plan, sink, made, dry_run=dry_run)
-        odd += [*missing, *_lost(dropped)]
-        warnings = (*image.warnings, *odd, *policy.told(limits.problems))
+        warnings = (*image.warnings, *odd, *missing, *_lost(dropped), *policy.told(limits.problems))
         return Converted(
             image.name, image.format, path, rules.name, image.size, written, tuple(files),
             tuple(loss for loss in dropped if loss != MADE), warnings,
