@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import chain, groupby
 from typing import NamedTuple
 
@@ -19,7 +19,8 @@ from diskimage.model import Kind, Pack, Packed, Runs, Target
 from diskimage.runs import clip
 from diskimage.words import rounded
 
-ZERO, ABSENT, PLAIN = -1, -2, -1
+ZERO, ABSENT, PLAIN, EQUAL = -1, -2, -1, -2
+REMEMBERED = 1 << 17  # chunks that later ones may equal: 24 MiB of memory
 
 
 class Made(NamedTuple):
@@ -30,6 +31,8 @@ class Made(NamedTuple):
     code: int
     stored: slice | bytes | Runs | None = None
     chunks: int = 1
+    sum: int = 0
+    key: bytes = b""  # tells equal chunks; a chunk that is known to have one has no `stored`
 
 
 class _Table:
@@ -38,28 +41,37 @@ class _Table:
     def __init__(self, step: Pack) -> None:
         self.step = step
         self.to, self.stored, self.codec = array("q"), array("q"), array("b")
+        self.sum = array("I")
+        self.known: dict[bytes, int] = {}  # keys of chunks that later ones may equal
         self.end = step.to
         self.written = 0  # bytes of all chunks
         self._gap = (step.to, step.to)  # the widest stretch left before a plain chunk
 
     def blank(self, chunks: int, code: int) -> None:
         """Chunks that are stored nowhere."""
-        self.to.extend(array("q", [code]) * chunks)
-        self.stored.extend(array("q", bytes(8 * chunks)))
-        self.codec.extend(array("b", b"\xff" * chunks))
+        self._rows(array("q", [code]) * chunks, 0, Made(PLAIN))
+
+    def equal(self, made: Made) -> bool:
+        """Whether a chunk equals an earlier one, as which it is then noted."""
+        first = self.known.get(made.key) if made.key else None
+        if first is not None:
+            self._rows(array("q", [first]), 0, Made(EQUAL))
+        elif made.key and len(self.known) < REMEMBERED:
+            self.known[made.key] = len(self.to)
+        return first is not None
 
     def place(self, length: int, made: Made) -> tuple[int, int]:
         """Where chunks of `length` stored bytes each go, one behind the other, and how many fit."""
         plain = made.code == PLAIN
         align = self.step.align if plain else self.step.align_coded
         if not plain and (to := self._in_gap(length, align)) is not None:
-            self._note(to, 1, length, made.code)
+            self._note(to, 1, length, made)
             return to, 1
         to, fit = rounded(self.end, align), made.chunks
         if self.step.room is not None:
             fit = max(0, min(fit, (self.step.room - (to - self.step.to)) // length))
         if fit:
-            self._note(to, fit, length, made.code)
+            self._note(to, fit, length, made)
             if to - self.end > self._gap[1] - self._gap[0]:
                 self._gap = (self.end, to)
             self.end = to + fit * length
@@ -73,15 +85,21 @@ class _Table:
         self._gap = (to + length, self._gap[1])
         return to
 
-    def _note(self, to: int, chunks: int, length: int, code: int) -> None:
+    def _note(self, to: int, chunks: int, length: int, made: Made) -> None:
         self.written += chunks * length
-        self.to.extend(range(to, to + chunks * length, length))
+        self._rows(array("q", range(to, to + chunks * length, length)), length, made)
+
+    def _rows(self, to: array[int], length: int, made: Made) -> None:
+        chunks = len(to)
+        self.to.extend(to)
         self.stored.extend(array("q", [length]) * chunks)
-        self.codec.extend(array("b", [code]) * chunks)
+        self.codec.extend(array("b", [made.code]) * chunks)
+        if self.step.chunk_sum is not None:
+            self.sum.extend(array("I", [made.sum]) * chunks)
 
     def packed(self) -> Packed:
         """The columns as they stand."""
-        return Packed(self.to, self.stored, self.codec, len(self.to), self.end)
+        return Packed(self.to, self.stored, self.codec, len(self.to), self.end, self.sum)
 
 
 def pack(step: Pack, target: Target, work: Work) -> Packed:
@@ -90,7 +108,8 @@ def pack(step: Pack, target: Target, work: Work) -> Packed:
     size = max(step.chunk, work.window // step.chunk * step.chunk)
     blocks = _checked(iter(step.extents))
     direct = _passes_by(step, target, work)
-    tasks = ((window, step, work, direct) for window in windows(blocks, size, step.chunk))
+    known = table.known
+    tasks = ((window, step, work, direct, known) for window in windows(blocks, size, step.chunk))
     start: int | None = None  # the guest byte of the first chunk
     with Feeder(step.sums) as feeder:
         for window, buffer, made in ordered(_code, tasks, work.threads):
@@ -108,8 +127,11 @@ def pack(step: Pack, target: Target, work: Work) -> Packed:
 
 def _passes_by(step: Pack, target: Target, work: Work) -> bool:
     """Whether plain chunks need not pass through memory: nobody changes or digests them."""
-    changed = step.codecs or step.sums or step.stored_sums or step.seal or step.keep_zeros
-    return not (changed or work.in_order) and target.fd is not None and step.chunk % step.align == 0
+    changed = (
+        step.codecs, step.sums, step.stored_sums, step.seal, step.keep_zeros, step.dedupe,
+        step.chunk_sum, work.in_order,
+    )  # fmt: skip
+    return not any(changed) and target.fd is not None and step.chunk % step.align == 0
 
 
 def _checked(blocks: Iterator[Runs]) -> Iterator[Runs]:
@@ -118,19 +140,24 @@ def _checked(blocks: Iterator[Runs]) -> Iterator[Runs]:
 
 
 def _code(
-    window: Window, step: Pack, work: Work, direct: bool
+    window: Window, step: Pack, work: Work, direct: bool, known: Container[bytes]
 ) -> tuple[Window, memoryview | None, list[Made]]:
     """The window's bytes, where it has any, and what becomes of its chunks."""
     kinds = {kind for runs in window.parts for kind in runs.kind}
     chunks = -(-window.length // step.chunk)
     if not kinds or kinds == {Kind.ABSENT}:
+        if step.dedupe and not kinds:
+            zeros = memoryview(bytes(step.chunk))
+            one = _coded(zeros, 0, step, known)
+            stored = bytes(zeros) if isinstance(one.stored, slice) else one.stored
+            return window, None, [one._replace(stored=stored)] * chunks
         return window, None, [Made(ABSENT if kinds else ZERO, chunks=chunks)]
     if Kind.ABSENT in kinds:
-        return window, None, _mixed(window, step, work)
+        return window, None, _mixed(window, step, work, known)
     if direct and (zero := zero_chunks(window, step.chunk, work)) is not None:
         return window, None, _rows(window, zero, step.chunk)
     buffer = load(window, work)
-    return window, buffer, _chunks(buffer, window.start, step)
+    return window, buffer, _chunks(buffer, window.start, step, known)
 
 
 def _rows(window: Window, zero: bytearray, chunk: int) -> list[Made]:
@@ -145,12 +172,14 @@ def _rows(window: Window, zero: bytearray, chunk: int) -> list[Made]:
     return made
 
 
-def _chunks(buffer: memoryview, start: int, step: Pack) -> list[Made]:
+def _chunks(buffer: memoryview, start: int, step: Pack, known: Container[bytes]) -> list[Made]:
     """The chunks of a buffer; zeros, and plain ones that may lie close together, as one each."""
     chunk, made, row = step.chunk, [], 0
     whole = len(buffer) // chunk
-    close = not step.codecs and step.seal is None and chunk % step.align == 0
-    blank = bytes(-(-len(buffer) // chunk)) if step.keep_zeros else scan.zero_blocks(buffer, chunk)
+    each = step.codecs or step.seal or step.dedupe or step.chunk_sum
+    close = not each and chunk % step.align == 0
+    kept = step.keep_zeros or step.dedupe
+    blank = bytes(-(-len(buffer) // chunk)) if kept else scan.zero_blocks(buffer, chunk)
     for zero, group in groupby(blank):
         stop = row + sum(1 for _ in group)
         if zero:
@@ -161,37 +190,46 @@ def _chunks(buffer: memoryview, start: int, step: Pack) -> list[Made]:
             made.append(Made(PLAIN, slice(row * chunk, full * chunk), full - row))
             row = full
         while row < stop:
-            made.append(
-                _sealed(_coded(buffer, row * chunk, step), buffer, start + row * chunk, step)
-            )
+            one = _coded(buffer, row * chunk, step, known)
+            made.append(_sealed(one, buffer, start + row * chunk, step))
             row += 1
     return made
 
 
 def _sealed(one: Made, buffer: memoryview, start: int, step: Pack) -> Made:
     """A stored chunk that begins with guest byte `start`, enciphered where the step says so."""
-    if step.seal is None:
+    if step.seal is None or one.stored is None:
         return one
-    assert one.stored is not None
     return one._replace(stored=step.seal(start, _view(one.stored, buffer)))
 
 
-def _coded(buffer: memoryview, at: int, step: Pack) -> Made:
+def _coded(buffer: memoryview, at: int, step: Pack, known: Container[bytes]) -> Made:
     """The chunk at `at` of the buffer by its smallest codec, else plain."""
     plain = buffer[at : at + step.chunk]
     best = Made(PLAIN, slice(at, at + step.chunk))
     if len(plain) < step.chunk:  # the last chunk of the guest: padded, so that it decodes whole
         padded = bytes(plain) + bytes(step.chunk - len(plain))
         plain, best = memoryview(padded), Made(PLAIN, padded)
+    key = _key(plain) if step.dedupe else b""
+    if key and key in known:
+        return Made(EQUAL, key=key)
     least = step.chunk
     for index, codec in enumerate(step.codecs):
         stored = codec.encode(plain)
         if stored is not None and len(stored) < least:
             least, best = len(stored), Made(index, stored)
-    return best
+    total = 0 if step.chunk_sum is None else step.chunk_sum(plain)
+    return best._replace(sum=total, key=key)
 
 
-def _mixed(window: Window, step: Pack, work: Work) -> list[Made]:
+def _key(plain: memoryview) -> bytes:
+    """Bytes that only equal chunks have in common."""
+    from hashlib import blake2b  # who writes no table of equal chunks does without
+
+    return blake2b(plain, digest_size=16).digest()
+
+
+def _mixed(window: Window, step: Pack, work: Work, known: Container[bytes]) -> list[Made]:
     """Chunks of a window in which some are absent: each must be one or the other."""
     made: list[Made] = []
     for piece in windows(window.parts, step.chunk, step.chunk):
@@ -201,7 +239,7 @@ def _mixed(window: Window, step: Pack, work: Work) -> list[Made]:
                 f"bytes {piece.start} to {piece.stop} are only in part in this layer",
                 remedy="write clusters no larger than the source's, or flatten the chain",
             )
-        _, buffer, coded = _code(piece, step, work, False)
+        _, buffer, coded = _code(piece, step, work, False, known)
         if buffer is None:
             made += coded
             continue
@@ -220,6 +258,8 @@ def _append(
     start = end = table.end
     room = True
     for one in made:
+        if table.equal(one):
+            continue
         if one.stored is None:
             table.blank(one.chunks, one.code)
             continue

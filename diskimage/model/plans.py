@@ -41,16 +41,22 @@ class Pack(NamedTuple):
     # what is stored for a chunk (enciphered, behind a marker), by its first guest byte; thread-safe
     keep_zeros: bool = False  # chunks of zeros are stored as others are; `extents` has no ZERO row
 
+    dedupe: bool = False  # a chunk equal to an earlier one, zeros too, is not stored again
+    chunk_sum: Callable[[memoryview], int] | None = None  # of a whole chunk's plain bytes: 32 bits
+
 
 class Packed(NamedTuple):
     """What became of each chunk: columns `to` (-1: zero, -2: absent), `stored` and `codec`
-    (index into the step's codecs, -1: plain), `done` chunks, and the next free host byte `end`."""
+    (index into the step's codecs, -1: plain, -2: equal to chunk `to`, counted from the step's first
+    one), `done` chunks, the next free host byte `end`, and the column `sum` (of chunks that are
+    stored; empty where the step asks for none)."""
 
     to: array[int]
     stored: array[int]
     codec: array[int]
     done: int
     end: int
+    sum: array[int] = array("I")
 
 
 class Put(NamedTuple):

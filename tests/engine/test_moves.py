@@ -24,7 +24,7 @@ from diskimage.sinks.file import FileSink
 from diskimage.sinks.memory import MemorySink, MemoryTarget
 from diskimage.sources.file import open_file
 from diskimage.sources.memory import MemorySource
-from tests.makers import naive
+from tests.makers import executor, naive
 
 CHUNK = 4096
 
@@ -187,6 +187,27 @@ def test_sums_see_what_is_done_and_what_is_stored(device: naive.Rows, room: int)
     assert plain.hexdigest() == hashlib.md5(expected).hexdigest()
     assert coded.hexdigest() == hashlib.md5(target.data[: packed.end]).hexdigest()
     assert packed.end <= room
+
+
+@given(devices(), st.integers(1, 3), st.booleans())
+def test_equal_chunks_are_stored_once_and_summed(
+    device: naive.Rows, threads: int, coded: bool
+) -> None:
+    codecs = (CODEC,) if coded else ()
+    target, out = MemoryTarget("out"), bytearray()
+    step = Pack(device.runs(), CHUNK, codecs, 0, dedupe=True, chunk_sum=zlib.crc32)
+    packed = pack(step, target, work(threads))
+    assert packed == executor.pack(step._replace(extents=device.runs()), out)
+    assert bytes(target.data) == bytes(out)
+    guest = whole(device)
+    chunks = [guest[i : i + CHUNK].ljust(CHUNK, b"\0") for i in range(0, len(guest), CHUNK)]
+    assert len({bytes(one) for one in chunks}) == sum(kind != -2 for kind in packed.codec)
+    for i, (to, kind, total) in enumerate(zip(packed.to, packed.codec, packed.sum, strict=True)):
+        if kind == -2:
+            assert chunks[to] == chunks[i]
+            assert (to < i, total) == (True, 0)
+        else:
+            assert total == zlib.crc32(chunks[i])
 
 
 @given(devices(), st.integers(1, 3), st.booleans())

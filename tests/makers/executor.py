@@ -72,16 +72,24 @@ def piece_of(row: Extent, chunk: int) -> bytes:
 
 def pack(one: Pack, out: bytearray) -> Packed:
     """Chunks that are not zero appended, each as its smallest coding."""
-    to, stored, codecs = array("q"), array("q"), array("b")
+    to, stored, codecs, sums = array("q"), array("q"), array("b"), array("I")
+    known: dict[bytes, int] = {}
     end, blocks = one.to, list(one.extents)
     first = blocks[0].start[0] if blocks else 0
     for number, plain in enumerate(guest(blocks, one.chunk)):
         codec = -1
-        if plain is None or not (one.keep_zeros or any(plain)):
+        whole = b"" if plain is None else plain.ljust(one.chunk, b"\0")
+        total = 0
+        if one.dedupe and whole in known:
+            to.append(known[whole])
+            stored.append(0)
+            codec = -2
+        elif plain is None or not (one.keep_zeros or one.dedupe or any(plain)):
             to.append(-2 if plain is None else -1)
             stored.append(0)
         else:
-            whole = best = plain.ljust(one.chunk, b"\0")
+            known[whole], best = number, whole
+            total = one.chunk_sum(memoryview(whole)) if one.chunk_sum else 0
             for index, coder in enumerate(one.codecs):
                 made = coder.encode(memoryview(whole))
                 if made is not None and len(made) < len(best):
@@ -99,6 +107,7 @@ def pack(one: Pack, out: bytearray) -> Packed:
             stored.append(len(best))
             end += len(best)
         codecs.append(codec)
+        sums.append(total)
         for plain_sum in one.sums:
             plain_sum.update(plain or b"")
-    return Packed(to, stored, codecs, len(to), end)
+    return Packed(to, stored, codecs, len(to), end, sums if one.chunk_sum else array("I"))

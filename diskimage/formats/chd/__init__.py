@@ -6,6 +6,7 @@ laserdiscs (avhu), versions 1 and 2.
 
 from __future__ import annotations
 
+from diskimage.formats.chd.create import OPTIONS, create, losses
 from diskimage.formats.chd.opening import check, open_chd, probe
 from diskimage.model import Format
 
@@ -13,8 +14,12 @@ FORMAT = Format(
     name="chd",
     title="MAME compressed hunks of data",
     suffixes=(".chd",),
-    can=frozenset({"read"}),
+    can=frozenset({"read", "create"}),
     probe=probe,
     open=open_chd,
+    losses=losses,
+    create=create,
     check=check,
+    options=OPTIONS,
+    keeps_frames=True,
 )

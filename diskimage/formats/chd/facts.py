@@ -96,7 +96,7 @@ def parsed(data: bytes) -> Facts:
         told = json.loads(data.rstrip(b"\0"))
     except (ValueError, RecursionError):
         raise ValueError("it is no JSON") from None
-    tracks = [_track_facts(one) for one in _list(_get(told, "tracks", dict))]
+    tracks = [_track_facts(one) for one in _get(told, "tracks", list)]
     cdtext = _text_or_none(told, "cdtext")
     packs = None if cdtext is None else b64decode(cdtext, validate=True)
     if packs is not None and (not packs or len(packs) % PACK):
@@ -115,10 +115,6 @@ def parsed(data: bytes) -> Facts:
         {int(number): KINDS[_of(kind, str)] for number, kind in kinds.items() if kind in KINDS},
         [_of(one, str) for one in _get(told, "remarks", list)],
     )
-
-
-def _list(told: Any) -> list[Any]:
-    return told if isinstance(told, list) else []
 
 
 def _track_facts(told: Any) -> TrackFacts:
