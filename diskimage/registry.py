@@ -72,6 +72,9 @@ ENTRIES = (
         (0, b"CD_DA"), (0, b"CD_ROM"), (0, b"CD_I"), (0, b"CATALOG"), (0, b"TRACK"), (0, b"//"),
         ), (".toc",), (".cue",)),
     Entry("vdi", "diskimage.formats.vdi", ((0x40, b"\x7f\x10\xda\xbe"),), (".vdi",)),
+    Entry("vhd", "diskimage.formats.vhd",
+          ((0, b"conectix"), (-512, b"conectix"), (-511, b"conectix")), (".vhd", ".vpc"),
+          keeps=("iso",)),
     Entry("vmdk", "diskimage.formats.vmdk", (
         (0, b"KDMV"), (0, b"COWD"), (0, b"\xbe\xba\xfe\xca\0\0\0\0"),
         (0, b"# Disk DescriptorFile"), (0, b"\xef\xbb\xbf# Disk DescriptorFile"),
@@ -82,7 +85,6 @@ ENTRIES = (
 
 CONTAINERS = (
     Known("QED", ((0, b"QED\0"),), (".qed",)),
-    Known("VHD", ((0, b"conectix"), (-512, b"conectix"), (-511, b"conectix")), (".vhd", ".vpc")),
     Known("VHDX", ((0, b"vhdxfile"),), (".vhdx",)),
     Known("Parallels", ((0, b"WithoutFreeSpace"), (0, b"WithouFreSpacExt")), (".hds", ".hdd")),
     Known("DMG", ((-512, b"koly\0\0\0\4"), (0, b"koly\0\0\0\4")), (".dmg",)),

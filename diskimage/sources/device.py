@@ -19,7 +19,7 @@ class DeviceFileSource(FileSource):
 
     def __init__(self, fd: int, name: str) -> None:
         super().__init__(fd, name)
-        self.size, self.sector_size, self.physical_sector_size = geometry(fd, name)
+        self._size, self.sector_size, self.physical_sector_size = geometry(fd, name)
 
     @property
     def identity(self) -> tuple[int, int]:

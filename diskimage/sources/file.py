@@ -32,20 +32,32 @@ class FileSource:
     """A source over a regular file that is not written through it.
 
     Opened with O_NONBLOCK and judged by fstat, so that a FIFO neither hangs nor passes. Reads are
-    pread, never a mapping: a file that shrinks is an error, not a signal.
+    pread, never a mapping: a file that shrinks is an error, not a signal. One that is `growing`,
+    written in place by us, has the size that it has by now.
     """
 
-    def __init__(self, fd: int, name: str) -> None:
+    def __init__(self, fd: int, name: str, *, growing: bool = False) -> None:
         self._fd = fd
         self.name = name
         self._stat = os.fstat(fd)
-        self.size = self._stat.st_size
+        self._size = self._stat.st_size
+        self._growing = growing
         self._stored = (0, 0)  # the last run of bytes that SEEK_DATA found
 
     @property
     def fd(self) -> int | None:
         """The descriptor, for kernels."""
         return self._fd
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return os.fstat(self._fd).st_size if self._growing else self._size
+
+    @property
+    def modified(self) -> float:
+        """When it was last written, in Unix seconds."""
+        return self._stat.st_mtime
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -145,7 +157,7 @@ def open_file(
         raise from_os(error, name) from error
     try:
         refuse_irregular(os.fstat(fd).st_mode, name)
-        return FileSource(fd, name)
+        return FileSource(fd, name, growing=writable)
     except BaseException:
         os.close(fd)
         raise

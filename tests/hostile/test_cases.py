@@ -29,6 +29,7 @@ TESTED = frozenset(
         "qcow2",
         "iso",
         "vdi",
+        "vhd",
         "raw",
         "format",
         "nrg",
