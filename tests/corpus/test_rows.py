@@ -53,6 +53,10 @@ PARSE_ONLY = {
     "cue/whipper__bloc.cue": {"missing"},
     "cue/whipper__surferrosa.eac.noncompliant.cue": {"refused-reference"},  # names a directory
     "qcow2/qemu__afl5.img": {"corrupt", "limit", "unsupported"},
+    "vmdk/go-vmdk-parser__vmdk-invalid.img": {"truncated"},
+    "vmdk/puremagic__test (split).vmdk": {"missing"},
+    "vmdk/qemu__afl9.vmdk": {"corrupt"},
+    "vmdk/vmdk-forensic__ms3-win.vmdk": {"missing"},
     "toc/cdrdao__cdtext.toc": {"usage"},  # one track of silence
     "toc/cdrdao__mode1_rw.toc": {"ok"},  # zeros that no file holds
     "toc/cdrdao__pregap1.toc": {"usage"},

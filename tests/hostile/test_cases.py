@@ -29,6 +29,7 @@ TESTED = frozenset(
         "qcow2",
         "iso",
         "vdi",
+        "vmdk",
         "vhd",
         "raw",
         "format",
@@ -40,6 +41,10 @@ TESTED = frozenset(
         "isz",
     }
 )
+MISMADE = {
+    "vmdk-extent-default-deny": "the extent that it is to allow is not in its directory: missing",
+}
+"""Cases that are not what their row says, and why."""
 LIBRARIES_MIB = 512  # code and libraries count in an address space too
 
 Row = dict[str, str]
@@ -140,7 +145,16 @@ def cases() -> list[Any]:
         absent = pytest.mark.skip(reason="../shared/hostile is not beside the repository")
         return [pytest.param({}, marks=absent, id="absent")]
     rows = [row for row in table(CASES) if row["format"] in TESTED]
-    return [pytest.param(row, id=row["id"]) for row in rows]
+    return [
+        pytest.param(
+            row,
+            id=row["id"],
+            marks=[pytest.mark.xfail(reason=MISMADE[row["id"]], strict=True)]
+            if row["id"] in MISMADE
+            else [],
+        )
+        for row in rows
+    ]
 
 
 @pytest.mark.parametrize("row", cases())

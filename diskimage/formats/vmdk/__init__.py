@@ -6,9 +6,19 @@ writing in place.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from diskimage.formats.vmdk.create import OPTIONS, create, full, in_order, losses
 from diskimage.formats.vmdk.opening import open_vmdk, probe
-from diskimage.model import Format
+from diskimage.model import Finding, Format, Gate, Source
+
+
+def _check(source: Source, gate: Gate) -> Iterator[Finding]:
+    """What is wrong with the image; see `vmdk.check`."""
+    from diskimage.formats.vmdk.check import check  # by far the rarest thing asked for
+
+    return check(source, gate)
+
 
 FORMAT = Format(
     name="vmdk",
@@ -19,6 +29,7 @@ FORMAT = Format(
     open=open_vmdk,
     losses=losses,
     create=create,
+    check=_check,
     full=full,
     options=OPTIONS,
     in_order=in_order,

@@ -93,8 +93,7 @@ def load(source: Source, at: int, length: int, limits: Limits) -> Descriptor:
     if length > limits.text_file:
         raise LimitError(f"a descriptor of {length} bytes, over text_file {limits.text_file}",
                          file=source.name, at=at)  # fmt: skip
-    raw = bytes(read(source, at, length, "descriptor")).partition(b"\0")[0].removeprefix(BOM)
-    return parse(raw, source.name, limits)
+    return parse(bytes(read(source, at, length, "descriptor")), source.name, limits)
 
 
 def parse(raw: bytes, name: str, limits: Limits) -> Descriptor:
@@ -125,6 +124,7 @@ def parse(raw: bytes, name: str, limits: Limits) -> Descriptor:
 
 def _lines(raw: bytes, name: str, limits: Limits) -> Iterator[str]:
     """Lines that say something, in the encoding that one of them names."""
+    raw = raw.partition(b"\0")[0].removeprefix(BOM)
     lines = re.split(rb"[\r\n]+", raw)
     if any(len(line) > limits.text_line for line in lines):
         raise LimitError(f"a line of more than {limits.text_line} bytes (text_line)", file=name)

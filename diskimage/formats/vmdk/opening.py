@@ -93,6 +93,17 @@ def embedded(source: Source, gate: Gate) -> Descriptor | None:
     return text.load(source, header.descriptor_at, header.descriptor_length, gate.limits)
 
 
+def sparse_extents(source: Source, gate: Gate) -> Iterator[tuple[Source, Device]]:
+    """Each sparse extent of a disk and its file, without parents: what there is to check."""
+    if read(source, 0, min(8, source.size), "VMDK header").startswith(MAGICS):
+        yield source, sparse(source, gate, HOLE).device
+        return
+    for extent in text.load(source, 0, source.size, gate.limits).extents:
+        if extent.type in SPARSE and extent.file:
+            part = gate.part(extent.file)
+            yield part, sparse(part, gate, HOLE).device
+
+
 def sparse(source: Source, gate: Gate, empty: int, own: Descriptor | None = None) -> Layer:
     """A sparse extent by its magic; grains without a place are `empty`."""
     magic = bytes(read(source, 0, min(8, source.size), "VMDK header"))
