@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from content import islands, mixed, scattered
-from measure import Job, ours, peer, shell
+from measure import DIM, Job, ours, peer, shell
 
 GIB = 1 << 30
 LONG = 4 * GIB  # where a GiB takes less than a second: start-up weighs what it does for users
@@ -187,10 +187,35 @@ def sizes(a: Path, b: Path) -> str:
     return f"size {ratio:.3f} of the peer's; {check.stdout.splitlines()[0]}; {same}"
 
 
+def isz(scratch: Path) -> Iterator[Job]:
+    """An ISO to ISZ and back, beside zlib streams of the same bytes and level: it has no peer."""
+    data, a, b = mixed(scratch / "data.img", GIB), scratch / "a.isz", scratch / "b.zz"
+    back, again = scratch / "a.iso", scratch / "b.iso"
+    yield Job(
+        "raw to ISZ, zlib",
+        ours("diskimage convert", "convert", "--no-fsync", data, a, outputs=(a,)),
+        (shell("pigz -z -6", f"pigz -z -6 -c {data} > {b}", (b,)),),
+        {"pigz -z -6": 1.0},
+        lambda: f"size {a.stat().st_size / b.stat().st_size:.3f} of the peer's",
+    )
+    subprocess.run([DIM, "convert", "--no-fsync", "--overwrite", data, a], check=True,
+                   capture_output=True)  # fmt: skip
+    with b.open("wb") as out:
+        subprocess.run(["pigz", "-z", "-6", "-c", data], stdout=out, check=True)
+    yield Job(
+        "ISZ to raw, zlib",
+        ours("diskimage convert", "convert", "--no-fsync", "--to", "raw", a, back, outputs=(back,)),
+        (shell("pigz -d", f"pigz -d -c {b} > {again}", (again,)),),
+        {"pigz -d": 1.5},
+        lambda: equal(back, again),
+    )
+
+
 FAMILIES = {
     "raw": raw,
     "holes": holes,
     "discs": discs,
+    "isz": isz,
     "qcow2-read": qcow2_read,
     "qcow2-write": qcow2_write,
 }
