@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 
 RAW = 2352
 SYNC = b"\0" + b"\xff" * 10 + b"\0"
@@ -24,6 +25,10 @@ FORWARD = [(i << 1 ^ (0x11D if i & 0x80 else 0)) & 0xFF for i in range(256)]
 BACKWARD = [0] * 256
 for _i in range(256):
     BACKWARD[_i ^ FORWARD[_i]] = _i
+
+
+P_PLACES = [[12 + m + 86 * t for t in range(24)] for m in range(86)]
+Q_PLACES = [[12 + ((m >> 1) * 86 + (m & 1) + 88 * t) % 2236 for t in range(43)] for m in range(52)]
 
 
 def edc(data: bytes) -> bytes:
@@ -48,11 +53,9 @@ def ecc(frame: bytearray, mode: int) -> None:
     header = frame[12:16]
     if mode == 2:
         frame[12:16] = bytes(4)
-    for m in range(86):
-        places = [12 + m + 86 * t for t in range(24)]
+    for m, places in enumerate(P_PLACES):
         frame[2076 + m], frame[2162 + m] = parity(frame, places)
-    for m in range(52):
-        places = [12 + ((m >> 1) * 86 + (m & 1) + 88 * t) % 2236 for t in range(43)]
+    for m, places in enumerate(Q_PLACES):
         frame[2248 + m], frame[2300 + m] = parity(frame, places)
     frame[12:16] = header
 
@@ -64,6 +67,7 @@ def header(lba: int, mode: int) -> bytes:
     return SYNC + bytes(int(f"{n:02}", 16) for n in numbers) + bytes((mode,))
 
 
+@cache  # discs of many makers have the same frames, and these tables are slow
 def mode1(user: bytes, lba: int) -> bytes:
     """A whole frame of mode 1 around 2048 bytes."""
     assert len(user) == 2048
@@ -73,6 +77,7 @@ def mode1(user: bytes, lba: int) -> bytes:
     return bytes(frame)
 
 
+@cache
 def form1(user: bytes, lba: int, subheader: bytes = DATA) -> bytes:
     """A whole frame of mode 2 form 1 around 2048 bytes."""
     assert len(user) == 2048
@@ -82,6 +87,7 @@ def form1(user: bytes, lba: int, subheader: bytes = DATA) -> bytes:
     return bytes(frame)
 
 
+@cache
 def form2(payload: bytes, lba: int, subheader: bytes = VIDEO, *, code: bool = True) -> bytes:
     """A whole frame of mode 2 form 2 around 2324 bytes; its EDC may be left out."""
     assert len(payload) == 2324

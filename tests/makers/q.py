@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 
 def bcd(value: int) -> int:
     """Two decimal digits in a byte."""
@@ -37,6 +39,7 @@ def packed(q: bytes, *, pause: bool = False) -> bytes:
     return (b"\xff" if pause else b"\0") * 12 + q + bytes(72)
 
 
+@cache
 def interleaved(channels: bytes) -> bytes:
     """96 packed bytes as one bit of each channel in every byte, P the highest."""
     out = bytearray(96)
