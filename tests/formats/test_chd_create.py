@@ -232,7 +232,7 @@ def test_frames_before_lba_0_are_a_loss_that_is_said(tmp_path: Path) -> None:
         one for one in nrg.samples() if any(t.pieces[0].lba < 0 for t in of(one, tmp_path))
     )
     found = disc(sample.write(tmp_path))
-    assert "gaps" in {loss.name for loss in losses(found)}
+    assert "pregap" in {loss.name for loss in losses(found)}
     again = disc(on_disk(tmp_path, found))
     assert [(t.lba, t.length) for t in again.tracks] == [(t.lba, t.length) for t in found.tracks]
 

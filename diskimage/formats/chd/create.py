@@ -76,12 +76,9 @@ class Shape(NamedTuple):
 
 
 def losses(what: Device | Disc, **_options: object) -> list[Loss]:
-    """Frames before LBA 0; of a DVD and a disk, that they have whole sectors."""
+    """Frames stored before LBA 0; of a DVD and a disk, that they have whole sectors."""
     if isinstance(what, Disc) and _is_cd(what):
-        lost = lacking(what, _HOLDS)
-        if any(p.source is not None and p.lba < 0 for p in what.tracks[0].pieces):
-            lost.append(Loss("gaps", "the frames stored before LBA 0", content=False))
-        return lost
+        return lacking(what, _HOLDS)
     sector = _sector(what)
     return reduced(what, sector, f"it has sectors of {sector} bytes")
 

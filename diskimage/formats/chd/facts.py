@@ -12,6 +12,7 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from typing import Any
 
+from diskimage.disc.address import LONGEST
 from diskimage.disc.cdtext import PACK
 from diskimage.disc.modes import MODES
 from diskimage.model import Disc, Mode, TocRow, Track
@@ -128,7 +129,7 @@ def _track_facts(told: Any) -> TrackFacts:
     flags = frozenset(_of(one, str) for one in _get(told, "flags", list))
     lba, pregap, made = (_whole(_get(told, key, int)) for key in ("lba", "pregap", "made"))
     sound = {number for number, _ in indexes} <= set(range(100)) and (1, lba) in indexes
-    if not sound or not 0 <= made <= pregap or not flags <= FLAGS:
+    if not sound or not 0 <= made <= pregap <= LONGEST or not flags <= FLAGS:
         raise ValueError("a track whose addresses or flags have no sense")
     return TrackFacts(
         _whole(_get(told, "number", int)), _whole(_get(told, "session", int)), mode, lba, pregap,

@@ -13,7 +13,7 @@ from itertools import pairwise
 from struct import unpack
 from typing import NamedTuple
 
-from diskimage.disc.address import PREGAP
+from diskimage.disc.address import LONGEST, PREGAP
 from diskimage.disc.confirm import confirmed
 from diskimage.disc.modes import (
     AUDIO,
@@ -79,9 +79,10 @@ def told_text(data: bytes, tag: bytes, file: str) -> Told:
     except ValueError:
         raise CorruptError(f"its metadata says {text!r}", file=file) from None
     stored = pregap if said.get("PGTYPE", "").startswith("V") else 0
-    if not 1 <= number <= _MOST or min(frames, pad, pregap, postgap) < 0:
+    gaps = (pad, pregap, postgap)
+    if not 1 <= number <= _MOST or min(frames, *gaps) < 0 or max(gaps) > LONGEST:
         raise CorruptError(f"its metadata says {text!r}", file=file)
-    if pad + stored > frames:
+    if pad + stored >= frames:
         raise CorruptError(
             f"track {number} is said to store a pregap of {stored} frames, {pad} behind it, and"
             f" {frames} in all",
@@ -106,8 +107,10 @@ def told_binary(data: bytes, file: str) -> list[Told]:
     tracks = []
     for i in range(count):
         kind, sub, _, _, frames, extra = words[6 * i : 6 * i + 6]
-        if kind >= len(_BY_NUMBER) or sub >= len(_SUBS_BY_NUMBER):
-            raise CorruptError(f"track {i + 1} is of type {kind}, {sub}", file=file)
+        if kind >= len(_BY_NUMBER) or sub >= len(_SUBS_BY_NUMBER) or not frames:
+            raise CorruptError(
+                f"track {i + 1} is of type {kind}, {sub}, {frames} frames", file=file
+            )
         tracks.append(
             _told(i + 1, _BY_NUMBER[kind], _SUBS_BY_NUMBER[sub], file, frames=frames, extra=extra)
         )
