@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 
 def _times(a: int, b: int) -> int:
     """The product in GF(2^8), modulo x^8 + x^4 + x^3 + x + 1 (clause 4.2)."""
@@ -26,7 +28,10 @@ BOX = _box()
 TIMES = {factor: bytes(_times(i, factor) for i in range(256)) for factor in (1, 2, 3)}
 ROW = bytes((4 * (i // 4 + i % 4) + i % 4) % 16 for i in range(16))  # ShiftRows, column by column
 
+TURNS = tuple(bytes(i // 4 * 4 + (i + by) % 4 for i in range(16)) for by in (1, 2, 3))
 
+
+@cache
 def _expanded(key: bytes) -> list[bytes]:
     """The round keys of clause 5.2."""
     words, many, constant = [key[i : i + 4] for i in range(0, len(key), 4)], len(key) // 4, 1
@@ -42,20 +47,14 @@ def _expanded(key: bytes) -> list[bytes]:
 
 
 def _xor(a: bytes, b: bytes) -> bytes:
-    return bytes(x ^ y for x, y in zip(a, b, strict=True))
+    value = int.from_bytes(a, "big") ^ int.from_bytes(b, "big")
+    return value.to_bytes(len(a), "big")
 
 
 def _mixed(state: bytes) -> bytes:
-    """MixColumns."""
-    factors = (2, 3, 1, 1)
-    return bytes(
-        TIMES[factors[-row % 4]][state[i]]
-        ^ TIMES[factors[(1 - row) % 4]][state[i + 1]]
-        ^ TIMES[factors[(2 - row) % 4]][state[i + 2]]
-        ^ TIMES[factors[(3 - row) % 4]][state[i + 3]]
-        for i in range(0, 16, 4)
-        for row in range(4)
-    )
+    """MixColumns: 2 a[r] + 3 a[r+1] + a[r+2] + a[r+3] in each column."""
+    one, two, three = (bytes(map(state.__getitem__, turn)) for turn in TURNS)
+    return _xor(_xor(state.translate(TIMES[2]), one.translate(TIMES[3])), _xor(two, three))
 
 
 def encrypt(key: bytes, data: bytes) -> bytes:
@@ -65,7 +64,7 @@ def encrypt(key: bytes, data: bytes) -> bytes:
     for at in range(0, len(data), 16):
         state = _xor(data[at : at + 16], first)
         for keys in middle:
-            state = bytes(BOX[state[i]] for i in ROW)
+            state = bytes(map(state.translate(BOX).__getitem__, ROW))
             state = _xor(_mixed(state), keys)
-        out += _xor(bytes(BOX[state[i]] for i in ROW), last)
+        out += _xor(bytes(map(state.translate(BOX).__getitem__, ROW)), last)
     return bytes(out)
