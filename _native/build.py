@@ -18,6 +18,7 @@ FAMILIES = (
     "sha256",
     "columns",
     "tables",
+    "adc",
     "chd",
     "flac",
     "flac_write",

@@ -210,6 +210,12 @@ int64_t di_flac_read(const uint8_t *coded, int64_t size, int32_t big_endian, uin
 int64_t di_flac_write(const uint8_t *pcm, int64_t samples, int32_t block, int32_t big_endian,
                       uint8_t *out, int64_t room);
 
+/* ---- adc.c ---- */
+
+/* Bytes decoded: `want`, or fewer where `coded` ends before; -1 where a copy begins before the
+ * first byte, or a code is cut or gives more than `want`. What follows `want` bytes is ignored. */
+int64_t di_adc_read(const uint8_t *coded, int64_t size, uint8_t *out, int64_t want);
+
 /* ---- dispatch.c ---- */
 
 /* The implementations of EDC, ECC, scans and CRC-32C, numbered from 0; names null past the last. */

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 from unicodedata import normalize
 
 from diskimage import registry
@@ -31,6 +31,7 @@ from diskimage.limits import LIMITS, Limits
 from diskimage.model import Device, Disc, Finding, Reference, Source
 from diskimage.sources.anything import What, as_source
 from diskimage.sources.file import FileSource, open_file
+from diskimage.sources.folder import FolderFiles
 from diskimage.words import escape
 
 Named: TypeAlias = "str | os.PathLike[str] | Source"
@@ -45,6 +46,12 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _WORDS = frozenset({"none", "parts", "siblings", "list"})
 
 
+class Closable(Protocol):
+    """What is closed with an image."""
+
+    def close(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Ledger:
     """What one open gathers: warnings, references, and `sources`, all that it reads from.
@@ -55,7 +62,7 @@ class Ledger:
     warnings: list[Finding] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)
-    own: list[Source] = field(default_factory=list)
+    own: list[Closable] = field(default_factory=list)
 
     def source(self, what: What, *, writable: bool = False) -> Source:
         """`what` as a source, to be closed here unless it was one."""
@@ -106,6 +113,26 @@ class FileGate:
                 return tuple(sorted(entry.name for entry in entries if entry.is_file()))
         except OSError:  # one may open files of a directory that one may not list
             return ()
+
+    def inside(self, name: str) -> FolderFiles:
+        """The regular files of a folder below the image's directory; no link is followed."""
+        if self.policy == "none":
+            raise self._refused(name, "folder", "allow it with --references parts")
+        shown = os.path.join(os.path.dirname(self.source_name), name)
+        root = os.path.realpath(self.folder)
+        path = os.path.join(root, name)
+        if not self.folder or os.path.islink(path) or not os.path.isdir(path):
+            raise MissingError(f"has no folder {name!r}", file=self.source_name,
+                               remedy="open the directory that it is a part of")  # fmt: skip
+        try:
+            with os.scandir(path) as entries:
+                names = [one.name for one in entries if one.is_file(follow_symlinks=False)]
+        except OSError as error:
+            raise from_os(error, shown) from error
+        files = FolderFiles(shown, names, lambda file: _open_below(
+            root, os.path.join(name, file), os.path.join(shown, file)))  # fmt: skip
+        self.ledger.own.append(files)
+        return files
 
     def part(self, name: str, *, instead: tuple[str, ...] = ()) -> Source:
         """A part with a plain name beside the image."""

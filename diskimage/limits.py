@@ -36,6 +36,8 @@ class Limits:
     continuations: int = 64  # SUSP areas of one record
     continuation_bytes: int = 64 * KIB  # of one record
     link_target: int = 4096  # a symbolic link's text
+    key_rounds: int = 16_000_000  # of PBKDF2 over a password: some 10 seconds
+    property_list: int = 64 * MIB  # of a DMG or bundle: tables of 300 GiB in 256 KiB chunks
     problems: int = 1000  # of one check report: the rest is counted, not listed
     split_parts: int = 9999  # of a split set
 

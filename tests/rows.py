@@ -8,7 +8,22 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"  # real and hostile images, where they are present
 FORMATS = frozenset(  # whose rows are tests here
-    {"toc", "cue", "iso", "qcow2", "vdi", "vhd", "raw", "nrg", "cdi", "mdx", "mds", "vmdk"}
+    {
+        "toc",
+        "cue",
+        "iso",
+        "qcow2",
+        "vdi",
+        "vhd",
+        "vmdk",
+        "raw",
+        "nrg",
+        "cdi",
+        "mdx",
+        "mds",
+        "dmg",
+        "sparseimage",
+    }
 )
 
 

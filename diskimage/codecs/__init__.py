@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from diskimage.codecs.adc import Adc
 from diskimage.codecs.bzip2 import Bzip2
 from diskimage.codecs.cd import CdFrames, CdSound
 from diskimage.codecs.deflate import Deflate
@@ -9,7 +10,9 @@ from diskimage.codecs.ecb import Ecb
 from diskimage.codecs.flac import Flac
 from diskimage.codecs.huffman import Huffman
 from diskimage.codecs.lz4 import Lz4
+from diskimage.codecs.lzfse import Lzfse
 from diskimage.codecs.lzma import Lzma
+from diskimage.codecs.xz import Xz
 from diskimage.codecs.zlib import Zlib
 from diskimage.codecs.zstd import Zstd
 from diskimage.limits import LIMITS
@@ -69,3 +72,18 @@ def cd_frames(frames: Codec, sub: Codec) -> Codec:
 def cd_sound() -> Codec:
     """CD frames of sound by FLAC, their subchannel by raw deflate."""
     return CdSound()
+
+
+def adc() -> Codec:
+    """Apple Data Compression, decoded alone."""
+    return Adc()
+
+
+def lzfse() -> Codec:
+    """LZFSE streams. Their chunks raise UnsupportedError without the extra `apple`."""
+    return Lzfse()
+
+
+def xz(level: int = 6) -> Codec:
+    """xz streams, their sums checked."""
+    return Xz(level)

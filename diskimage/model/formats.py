@@ -39,6 +39,17 @@ class Reference(NamedTuple):
     opened: bool = False
 
 
+class Folder(Protocol):
+    """The regular files of a folder of an image that is a directory; thread-safe."""
+
+    @property
+    def names(self) -> frozenset[str]: ...
+    def size(self, name: str) -> int: ...
+    def read_into(self, name: str, at: int, buffer: memoryview) -> int:
+        """Fill `buffer` from byte `at` of a file; fewer bytes only at its end."""
+        ...
+
+
 class Gate(Protocol):
     """Permission to open a second file, and the place where a reader says what was odd."""
 
@@ -52,6 +63,11 @@ class Gate(Protocol):
 
     def siblings(self) -> tuple[str, ...]:
         """Names of the regular files in the image's directory; empty where there is none."""
+        ...
+
+    def inside(self, name: str) -> Folder:
+        """The folder `name` below the image's directory, for an image that is a directory.
+        Raises RefusedReferenceError, MissingError."""
         ...
 
     def source(self, name: str, *, role: str) -> Source | None:

@@ -12,6 +12,7 @@ from diskimage.sources.file import checked_name, open_file
 from diskimage.sources.fileobj import FileObjectSource
 from diskimage.sources.memory import MemorySource
 
+INDEXES = ("Info.plist", "DiskDescriptor.xml")  # of a sparse bundle, of a Parallels bundle
 What: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Source"
 
 
@@ -34,9 +35,17 @@ def as_source(what: What, *, writable: bool = False) -> Source:
 def _of_path(path: str, writable: bool) -> Source:
     if "://" in path and not os.path.exists(path):
         return _of_url(path)
+    if os.path.isdir(path):
+        path = _index(path)
     if is_device(path):
         return open_device(path, writable=writable)
     return open_file(path, writable=writable)
+
+
+def _index(path: str) -> str:
+    """The file of a directory that says what image the directory is; itself where there is none."""
+    found = (os.path.join(path, name) for name in INDEXES)
+    return next((file for file in found if os.path.isfile(file)), path)
 
 
 def _of_url(url: str) -> Source:

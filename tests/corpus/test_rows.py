@@ -43,6 +43,14 @@ REFUSED = {
 }
 """Rows whose bytes are known and that are refused all the same: path to (kinds, reason)."""
 
+OTHERWISE = {
+    # the oracle read no band and gave zeros; these are bands 0 and 2 as they are stored
+    "sparseimage/dmg-forensic__synthetic.sparsebundle/Info.plist": (
+        "b9622fe907e592e8a2bed0f722ec6da33e3eed382a02864c4b7a6d2891dd4c36"
+    ),
+}
+"""Rows whose oracle is wrong: path to the digest of the bytes that are there."""
+
 PARSE_ONLY = {
     "dmg/etcher-sdk__invalid.dmg": {"unknown-format"},
     "mds/mdftoiso__TEST.mds": {"missing"},
@@ -89,8 +97,8 @@ def rows(path: Path, column: str, absent: bool = False) -> list[Any]:
 
 def password(row: Row) -> str | None:
     """What the table says after "pw="."""
-    _, said, after = row["variant"].partition("pw=")
-    return after.split()[0] if said else None
+    _, said, after = f"{row['variant']} {row['note']}".partition("pw=")
+    return after.split()[0].rstrip(";") if said else None
 
 
 def hashed(
@@ -141,7 +149,8 @@ def test_bytes_are_the_oracles(row: Row, corpus: Path, run: Run, dim: str) -> No
         kinds, reason = REFUSED[name]
         assert got["error"]["kind"] in kinds, reason
         return
-    assert got == {**got, "size": int(row["guest_size"]), "digests": {"sha256": row["sha256"]}}
+    wanted = OTHERWISE.get(name, row["sha256"])
+    assert got == {**got, "size": int(row["guest_size"]), "digests": {"sha256": wanted}}
 
 
 @pytest.mark.parametrize("row", rows(TRACKS, "sha256_stored"))

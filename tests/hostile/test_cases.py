@@ -38,6 +38,7 @@ TESTED = frozenset(
         "ccd",
         "chd",
         "mds",
+        "dmg",
         "isz",
     }
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from diskimage.engine.read import source as device_source
 from diskimage.errors import MissingError, RefusedReferenceError
 from diskimage.limits import LIMITS, Limits
-from diskimage.model import Device, Finding, Source
+from diskimage.model import Device, Finding, Folder, Source
 
 
 @dataclass
@@ -33,6 +33,9 @@ class OpenGate:
 
     def reading(self, device: Device, name: str) -> Source:
         return device_source(device, name)
+
+    def inside(self, name: str) -> Folder:
+        raise MissingError(f"no folder {name}")
 
     def source(self, name: str, *, role: str) -> Source | None:
         self.asked.append((name, role, None))

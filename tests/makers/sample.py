@@ -30,5 +30,6 @@ class Sample:
     def write(self, folder: Path, **changed: bytes) -> Path:
         """The files in `folder`, `changed` ones by name with `_` for the dot; the main path."""
         for name, content in self.files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(changed.get(name.replace(".", "_"), content))
         return folder / self.main

@@ -1,0 +1,76 @@
+"""Apple's disk images: UDIF (.dmg), sparse images and bundles, and each of them encrypted.
+
+Not supported: keys under a certificate, Disk Copy 4.2, NDIF.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from diskimage.errors import CorruptError
+from diskimage.formats.dmg import encrypted, layout, sparse
+from diskimage.formats.dmg.open import Udif, opened, trailer
+from diskimage.layers.plain import Plain
+from diskimage.model import Bid, Device, Finding, Format, Gate, Look, Source
+from diskimage.parse import read
+
+
+def probe(look: Look) -> Bid | None:
+    """The magic of each kind."""
+    if encrypted.is_encrypted(look.head, look.tail):
+        return Bid(90, "encrcdsa at 0, or cdsaencr at the end")
+    if look.head.startswith(sparse.MAGIC):
+        return Bid(90, "sprs at 0")
+    if sparse.BUNDLE in look.head[: sparse.LIST]:
+        return Bid(90, "the list of a sparse bundle")
+    at = layout.find(look.head, look.tail, look.size)
+    return None if at is None else Bid(95, f"koly at {at}")
+
+
+def open_dmg(source: Source, gate: Gate) -> Device:
+    """The disk in it. Raises DiskImageError."""
+    found = _found(source, gate)
+    return found.device if isinstance(found, Udif) else found
+
+
+def _found(source: Source, gate: Gate) -> Udif | Device:
+    """What is in `source`, deciphered where it is encrypted: a UDIF or another device."""
+    clear = source
+    if encrypted.is_encrypted(_end(source, 0), _end(source, max(0, source.size - 8))):
+        clear = encrypted.deciphered(source, gate)
+    at = trailer(clear)
+    if at is not None:
+        return opened(clear, at, gate)
+    if bytes(_end(clear, 0)).startswith(sparse.MAGIC):
+        return sparse.open_sparse(clear, gate)
+    if source is clear and sparse.BUNDLE in bytes(_end(clear, 0, sparse.LIST)):
+        return sparse.open_bundle(source, gate)
+    if source is clear:
+        raise CorruptError("is no disk image of Apple's: it has no trailer", file=source.name)
+    return Plain(clear)
+
+
+def _end(source: Source, at: int, size: int = 8) -> bytearray:
+    return read(source, at, min(size, source.size - at), "the magic")
+
+
+def _check(source: Source, gate: Gate) -> Iterator[Finding]:
+    """What is wrong with the image; see `dmg.check`."""
+    from diskimage.formats.dmg import check as walk  # by far the rarest thing asked for
+
+    found = _found(source, gate)
+    if isinstance(found, Udif):
+        for what in walk.unverified(found):
+            gate.warn("checksum", f"{what} has a checksum of a kind that is not known")
+        yield from walk.check(found, gate.reading(found.device, source.name))
+
+
+FORMAT = Format(
+    name="dmg",
+    title="Apple disk image",
+    suffixes=(".dmg",),
+    can=frozenset({"read"}),
+    probe=probe,
+    open=open_dmg,
+    check=_check,
+)

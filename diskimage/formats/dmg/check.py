@@ -1,0 +1,101 @@
+"""What is wrong with a UDIF: structure, chunks, and every checksum that is stored in it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+from diskimage.errors import DiskImageError
+from diskimage.formats.dmg.layout import CRC32, IGNORE, ZERO, Koly, Sum, Table
+from diskimage.formats.dmg.open import Udif
+from diskimage.limits import MIB
+from diskimage.model import Finding, Source
+
+STEP = 4 * MIB  # of a fused chunk that is read at once
+
+
+def check(found: Udif, image: Source) -> Iterator[Finding]:
+    """Every chunk decodes and lies in its file; the sums of tables, of the tables' sums (master)
+    and of the data fork of every part as it is stored. `image` is the guest."""
+    for table in found.tables:
+        yield from _table(table, image)
+    master = found.koly.master
+    if found.tables and master.crc is not None and all(t.sum.crc is not None for t in found.tables):
+        crc = zlib.crc32(b"".join(table.raw_sum for table in found.tables))
+        yield from _compared("whole hash: the tables' sums have", crc, master, found.koly.at + 352)
+    for number, (part, koly) in enumerate(found.parts, 1):
+        what = "the data fork" if len(found.parts) == 1 else f"the data fork of segment {number}"
+        if koly.data_sum.crc is not None:
+            crc = _fork(part, koly)
+            yield from _compared(f"whole hash: {what} has", crc, koly.data_sum, koly.at + 80)
+
+
+def unverified(found: Udif) -> list[str]:
+    """What has a checksum of a kind that is not known, or none."""
+    sums = [(table.name, table.sum) for table in found.tables]
+    sums += [("the data fork", found.koly.data_sum), ("the master checksum", found.koly.master)]
+    return [name for name, one in sums if one.crc is None and one.type not in (0, CRC32)]
+
+
+def _compared(what: str, crc: int, stored: Sum, at: int) -> Iterator[Finding]:
+    if crc != stored.crc:
+        text = f"{what} the CRC-32 {crc:08x}, the image says {stored.crc:08x}"
+        yield Finding("checksum", text, at)
+
+
+def _table(table: Table, image: Source) -> Iterator[Finding]:
+    """Chunks decode; their plain bytes, all but the ignored, have the sum of the table."""
+    crc, whole, buffer = 0, True, memoryview(bytearray(STEP))
+    rows = table.entries
+    for number, (start, length, at, kind) in enumerate(
+        zip(rows.start, rows.length, rows.at, rows.kind, strict=True)
+    ):
+        if kind == IGNORE:
+            continue
+        if kind == ZERO:
+            crc = zeros(crc, length)
+            continue
+        try:
+            for begin in range(start, start + length, STEP):
+                part = buffer[: min(STEP, start + length - begin)]
+                image.read_into(begin, part)
+                crc = zlib.crc32(part, crc)
+        except DiskImageError as error:
+            whole = False
+            message = f"chunk {number} of {table.name!r}: {error.message}"
+            yield Finding(error.kind, message, error.at if error.at is not None else at)
+    if whole and table.sum.crc is not None:
+        yield from _compared(f"chunks: those of {table.name!r} have", crc, table.sum, table.at)
+
+
+def _fork(part: Source, koly: Koly) -> int:
+    """The CRC-32 of a part's data fork as it is stored."""
+    crc, buffer = 0, memoryview(bytearray(STEP))
+    at, stop = koly.data_at, koly.data_at + koly.data_size
+    while at < stop:
+        got = part.read_into(at, buffer[: min(STEP, stop - at)])
+        crc = zlib.crc32(buffer[:got], crc)
+        at += got or stop
+    return crc
+
+
+def zeros(crc: int, count: int) -> int:
+    """The CRC-32 `crc` after `count` more zero bytes, whatever their number: a product with x^8n.
+
+    Polynomials are reflected: the highest bit of 32 is x^0.
+    """
+    power, factor = 1 << 31, 1 << 23  # x^0, x^8
+    while count:
+        if count & 1:
+            power = _times(power, factor)
+        factor, count = _times(factor, factor), count >> 1
+    return _times(crc ^ 0xFFFFFFFF, power) ^ 0xFFFFFFFF
+
+
+def _times(a: int, b: int) -> int:
+    product = 0
+    for bit in range(31, -1, -1):
+        if a >> bit & 1:
+            product ^= b
+        b = b >> 1 ^ (0xEDB88320 if b & 1 else 0)
+    return product
