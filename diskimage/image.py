@@ -268,8 +268,13 @@ class Image:
         return filesystems.detect(space, self.limits, self.warn, base=lba)
 
     def close(self) -> None:
-        """Close every file that was opened for it; twice is harmless."""
-        self._ledger.close()
+        """Write out what is held back, and close every file that was opened; twice is harmless."""
+        try:
+            if self._sink is not None and not self._poisoned:
+                self.flush()
+        finally:
+            self._sink = None
+            self._ledger.close()
 
     def __enter__(self) -> Self:
         return self
@@ -389,5 +394,8 @@ def _opened(
     opened = rules.open(source, gate)
     if writable and len([s for s in gate.ledger.sources if s.fd is not None]) > 1:
         raise UnsupportedError("a set of parts is not written in place", file=source.name)
+    if writable and not isinstance(opened, Writable):
+        raise UnsupportedError(f"this kind of {rules.name} is not written in place",
+                               file=source.name, remedy="write a copy of it")  # fmt: skip
     sink = InPlaceSink(source.fd, source.name) if writable and source.fd is not None else None
     return Image(source, rules, opened, gate, policy, sink)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from sys import byteorder
 from threading import Lock
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from diskimage.errors import CorruptError, TruncatedError
 from diskimage.kernels.columns import Broken, guard
@@ -65,6 +65,12 @@ class Pages:
             while self._held > self._room and len(self._pages) > 1:
                 self._held -= self._pages.popitem(last=False)[0][1]
         return page
+
+    def forget(self) -> None:
+        """Read every page anew from now on: the tables were changed."""
+        with self._lock:
+            self._pages.clear()
+            self._held = 0
 
 
 class Piece(NamedTuple):
@@ -138,22 +144,37 @@ class Nested(NamedTuple):
                 if full > done:
                     begin, end = (page.first + done) * per, (page.first + full) * per
                     yield _none(max(first, begin), min(last, end))
-                if full < page.blocks:
-                    entry = page.entries[full * step : (full + 1) * step]
-                    number = page.first + full
-                    begin, end = max(first, number * per), min(last, (number + 1) * per)
-                    yield from self._table(entry, page.at + full * step, number * per, begin, end)
-                done = full + 1
+                if full == page.blocks:
+                    break
+                tables, table = self._together(page, full, -(-last // per))
+                number = page.first + full
+                begin, end = max(first, number * per), min(last, (number + tables) * per)
+                if table == 0:
+                    yield _none(begin, end)
+                else:
+                    yield from self._entries(table, tables, number * per, begin, end)
+                done = full + tables
 
-    def _table(
-        self, entry: memoryview, at: int, edge: int, first: int, last: int
-    ) -> Iterator[Piece]:
-        """Blocks [first, last) of the table that `entry` (at `at`) names; its first is `edge`."""
-        table = self.place(int.from_bytes(entry, "big" if self.big_endian else "little"), at)
-        if table == 0:
-            yield _none(first, last)
-            return
-        flat = Flat(self.directory.pages, table, self.per_table, self.width, self.what)
+    def _together(self, page: Piece, row: int, stop: int) -> tuple[int, int]:
+        """How many tables from entry `row` of a page on lie one behind the other, none of number
+        `stop` or over, and where the first is: those of a file are often laid all at once."""
+        first = self._placed(page, row)
+        length, count = self.per_table * self.width, 1
+        most = min(page.blocks - row, stop - page.first - row)
+        while first and count < most and self._placed(page, row + count) == first + count * length:
+            count += 1
+        return count, first
+
+    def _placed(self, page: Piece, row: int) -> int:
+        assert page.entries is not None
+        step = self.directory.width
+        entry = page.entries[row * step : (row + 1) * step]
+        order: Literal["big", "little"] = "big" if self.big_endian else "little"
+        return self.place(int.from_bytes(entry, order), page.at + row * step)
+
+    def _entries(self, at: int, tables: int, edge: int, first: int, last: int) -> Iterator[Piece]:
+        """Blocks [first, last) of `tables` tables at `at`, whose first block is `edge`."""
+        flat = Flat(self.directory.pages, at, tables * self.per_table, self.width, self.what)
         for piece in flat.pieces(first - edge, last - edge):
             yield piece._replace(first=piece.first + edge)
 

@@ -24,6 +24,8 @@ FIXED, DYNAMIC, DIFFERENCING = 2, 3, 4
 TYPES = {FIXED: "fixed", DYNAMIC: "dynamic", DIFFERENCING: "differencing"}
 SECTOR = 512
 FOOTER = 512
+ALIGN = 4096
+"""Of the blocks that are written, their bitmaps before them."""
 PADDING = 8 * SECTOR
 """How far before the end of a file a footer is looked for: some files are padded behind it."""
 BY_GEOMETRY = frozenset({b"vpc ", b"qemu"})

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from diskimage.errors import CorruptError, TruncatedError
+from diskimage.errors import TruncatedError
 from diskimage.formats.vhd import layout, parents
-from diskimage.formats.vhd.layout import FREE, SECTOR, Footer, Header
-from diskimage.layers.bits import stretches
-from diskimage.layers.gather import gathered
+from diskimage.formats.vhd.blocks import Blocks
+from diskimage.formats.vhd.layout import SECTOR, Footer, Header
+from diskimage.formats.vhd.write import Growing
+from diskimage.layers.gather import hole
 from diskimage.layers.overlay import Overlay
 from diskimage.layers.plain import Plain
 from diskimage.layers.slice import Slice
-from diskimage.layers.table import Flat, Match, Pages, Rule, TableDevice
-from diskimage.model import HOLE, Bid, Device, Extent, Gate, Kind, Look, Runs, Source
-from diskimage.runs import pack, view
+from diskimage.model import Barrier, Bid, Copy, Device, Gate, Look, Plan, Put, Runs, Source
 from diskimage.sources.file import FileSource
+from diskimage.sources.pending import Pending
 from diskimage.words import size_text
-
-BITMAPS = 1 << 20
-"""Bytes of bitmaps kept: those of 4 GiB in blocks of 2 MiB."""
 
 
 def probe(look: Look) -> Bid | None:
@@ -40,9 +37,10 @@ def open_vhd(source: Source, gate: Gate) -> Device:
     if footer.type == layout.FIXED:
         return _fixed(footer, source)
     header = layout.header(footer, source)
-    layer = Blocks(header, source, gate, info(header, source, gate))
+    pending = Pending(source)
+    layer = Blocks(header, source, pending, gate, info(header, source, gate))
     if footer.type == layout.DYNAMIC:
-        return layer
+        return Growing(layer, header, source, pending)
     parent = parents.opened(header, source, gate)
     return layer if parent is None else Overlay(layer, parent)
 
@@ -71,85 +69,17 @@ class Fixed:
         """DATA where the file has bytes, holes where it says it has none."""
         return self._disk.runs(start, stop)
 
+    def plan_write(self, start: int, data: memoryview) -> Plan:
+        """Guest byte n is byte n of the file."""
+        yield Put(start, data)
 
-class Blocks:
-    """Blocks where the table says, as far as their bitmaps say that sectors are there.
+    def plan_zero(self, start: int, length: int) -> Plan:
+        """A hole."""
+        yield Copy(iter((hole(start, start + length),)), start)
 
-    A sector that is not there is zeros in a dynamic disk, the parent's in a differencing one.
-    """
-
-    def __init__(
-        self, header: Header, source: Source, gate: Gate, shown: Mapping[str, object]
-    ) -> None:
-        self.size, self.block, self.info = header.size, header.block, shown
-        self._header, self._source = header, source
-        differencing = header.footer.type == layout.DIFFERENCING
-        self._clear = Kind.ABSENT if differencing else Kind.ZERO
-        self._whole = b"\xff" * header.bitmap
-        self._bitmaps = Pages(source, BITMAPS)
-        free = Kind.ABSENT if differencing else HOLE
-        self._table = TableDevice(
-            size=header.size,
-            block=header.block,
-            data=source,
-            entries=Flat(
-                Pages(source, gate.limits.table_resident), header.table_at, header.used, 4
-            ),
-            rule=Rule(
-                width=4, big_endian=True, matches=(Match(FREE, FREE, free),), scale=SECTOR,
-                base=header.bitmap,
-            ),
-            empty=free,
-        )  # fmt: skip
-
-    def runs(self, start: int = 0, stop: int | None = None) -> Iterator[Runs]:
-        """The extents of [start, stop). Raises CorruptError, TruncatedError for what is in it."""
-        return gathered(self._pieces(start, self.size if stop is None else stop))
-
-    def _pieces(self, start: int, stop: int) -> Iterator[Runs]:
-        for runs in self._table.runs(start, stop):
-            partial = {
-                row: bitmap
-                for row, kind in enumerate(runs.kind)
-                if kind == Kind.DATA and (bitmap := self._bitmap(runs, row)) != self._whole
-            }
-            yield from pack(self._rows(runs, partial)) if partial else (runs,)
-
-    def _bitmap(self, runs: Runs, row: int) -> bytearray:
-        """The bitmap of the block that a stored row is in."""
-        start, skip = runs.start[row], runs.start[row] % self.block
-        place, wrong = runs.at[row] - skip - self._header.bitmap, ""
-        if place < layout.FOOTER:
-            wrong = f"over the headers, at {place}"
-        elif skip + runs.length[row] > self.block:  # neighbours with no bitmap between them
-            wrong = "over another"
-        if wrong:
-            at = self._header.table_at + 4 * (start // self.block)
-            raise CorruptError(
-                f"the block of guest byte {start} is stored {wrong}", file=self._source.name, at=at
-            )
-        return self._bitmaps.read(place, self._header.bitmap, "a sector bitmap")
-
-    def _rows(self, runs: Runs, partial: Mapping[int, bytearray]) -> Iterator[Extent]:
-        """The rows of a block of columns, those with a partial bitmap in pieces."""
-        for row, extent in enumerate(view(runs)):
-            if row in partial:
-                yield from self._parts(extent, partial[row])
-            else:
-                yield extent
-
-    def _parts(self, extent: Extent, bitmap: bytearray) -> Iterator[Extent]:
-        skip = extent.start % self.block
-        first, last = skip // SECTOR, -(-(skip + extent.length) // SECTOR)
-        base = extent.start - skip
-        for bit, end, there in stretches(bitmap, first, last, high_first=True):
-            start = max(extent.start, base + bit * SECTOR)
-            length = min(extent.stop, base + end * SECTOR) - start
-            if there:
-                at = extent.at + start - extent.start
-                yield Extent(start, length, Kind.DATA, source=self._source, at=at)
-            else:
-                yield Extent(start, length, self._clear)
+    def plan_flush(self) -> Plan:
+        """Nothing is held back."""
+        yield Barrier()
 
 
 def _told(footer: Footer, source: Source) -> dict[str, object]:

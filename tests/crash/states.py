@@ -1,0 +1,100 @@
+"""What a crash may leave of a file that is written in place.
+
+Operations are logged as they are done. A crash comes after any of them; of those after the last
+sync each may have reached the medium or not, in any order. With many of them not every subset is
+tried: all, none, each alone, all but each, and some at random.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import diskimage
+from diskimage.sinks.inplace import InPlaceSink
+
+FEW = 6  # unsynced operations of which every subset is tried
+
+
+class Done(NamedTuple):
+    """One operation: bytes at a place, or a sync (None)."""
+
+    to: int
+    data: bytes | None
+
+
+def logged(patch: pytest.MonkeyPatch) -> list[Done]:
+    """The log of all that is written in place from now on."""
+    log: list[Done] = []
+    write, zero, sync = InPlaceSink.write, InPlaceSink.zero, InPlaceSink.sync
+
+    def noted_write(sink: InPlaceSink, to: int, data: memoryview) -> None:
+        log.append(Done(to, bytes(data)))
+        write(sink, to, data)
+
+    def noted_zero(sink: InPlaceSink, to: int, length: int) -> None:
+        log.append(Done(to, bytes(length)))
+        zero(sink, to, length)
+
+    def noted_sync(sink: InPlaceSink) -> None:
+        log.append(Done(0, None))
+        sync(sink)
+
+    patch.setattr(InPlaceSink, "write", noted_write)
+    patch.setattr(InPlaceSink, "zero", noted_zero)
+    patch.setattr(InPlaceSink, "sync", noted_sync)
+    return log
+
+
+def states(before: bytes, log: list[Done], seed: int = 0) -> Iterator[tuple[int, bytes]]:
+    """(operations done, file) of every crash: each state of the file once."""
+    draw, seen = random.Random(seed), set()
+    for cut in range(len(log) + 1):
+        synced = max((i + 1 for i in range(cut) if log[i].data is None), default=0)
+        durable = _applied(before, log[:synced])
+        for kept in _subsets(log[synced:cut], draw):
+            state = _applied(durable, kept)
+            if state not in seen:
+                seen.add(state)
+                yield cut, state
+
+
+def _applied(before: bytes, log: list[Done]) -> bytes:
+    file = bytearray(before)
+    for to, data in log:
+        if data is not None:
+            file.extend(bytes(max(0, to + len(data) - len(file))))
+            file[to : to + len(data)] = data
+    return bytes(file)
+
+
+def _subsets(loose: list[Done], draw: random.Random) -> Iterator[list[Done]]:
+    count = len(loose)
+    if count <= FEW:
+        for bits in range(1 << count):
+            yield [one for i, one in enumerate(loose) if bits >> i & 1]
+        return
+    yield []
+    yield loose
+    for i in range(count):
+        yield [loose[i]]
+        yield loose[:i] + loose[i + 1 :]
+    for _ in range(count):
+        yield [one for one in loose if draw.random() < 0.5]
+
+
+def written(path: Path, changes: list[tuple[int, bytes] | None]) -> list[bytes]:
+    """Write each change (None: flush) through the library; the guest before and after each."""
+    with diskimage.open(path, mode="r+") as image:
+        guests = [image.read(0, image.size)]
+        for change in changes:
+            if change is None:
+                image.flush()
+            else:
+                image.write(*change)
+            guests.append(image.read(0, image.size))
+    return guests
