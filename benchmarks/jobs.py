@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from chd import chds
 from content import islands, mixed, scattered
 from measure import DIM, Job, ours, peer, shell
 
@@ -218,4 +219,5 @@ FAMILIES = {
     "isz": isz,
     "qcow2-read": qcow2_read,
     "qcow2-write": qcow2_write,
+    "chd": chds,
 }
