@@ -210,3 +210,31 @@ def test_words_are_what_struct_says(values: list[int], big_endian: bool) -> None
     raw = struct.pack(f"{'>' if big_endian else '<'}{len(values)}Q", *values)
     assert list(words(raw, "Q", big_endian=big_endian)) == values
     assert written(words(raw, "Q", big_endian=big_endian), big_endian=big_endian) == raw
+
+
+def test_tables_that_lie_together_are_read_together() -> None:
+    per, table = 16, 8192
+    rows = [struct.pack("<16I", *([number + 1] * per)) for number in range(40)]
+    places = [table + 64 * number for number in range(40)]
+    places[20] = 0  # a hole between, and then a table out of the row
+    places[30] = table + 64 * 5
+    source = Counted(struct.pack("<40I", *places).ljust(table, b"\0") + b"".join(rows))
+    directory = Flat(Pages(source, 1 << 20), 0, 40, 4)
+    entries = Nested(directory, per, 4, mask=MISSING)
+    found = {
+        piece.first + row: piece.entries[4 * row]
+        for piece in entries.pieces(3, 40 * per - 5)
+        if piece.entries is not None
+        for row in range(piece.blocks)
+    }
+    wanted = {
+        block: 6 if block // per == 30 else block // per + 1
+        for block in range(3, 40 * per - 5)
+        if block // per != 20
+    }
+    assert found == wanted
+    assert source.asked == [(0, 160), (table, 1280), (table + 64 * 21, 576), (table + 320, 64),
+                            (table + 64 * 31, 576)]  # fmt: skip
+    source.asked.clear()
+    assert [piece.blocks for piece in entries.pieces(per, 2 * per)] == [per]
+    assert source.asked == [(places[1], 64)]

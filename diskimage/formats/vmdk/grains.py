@@ -13,6 +13,7 @@ from diskimage.formats.vmdk.layout import SECTOR, Cow, Se, Sparse
 from diskimage.kernels.copying import read_runs
 from diskimage.layers.gather import filler, gathered
 from diskimage.layers.table import Entries, Flat, Match, Nested, Pages, Piece, Rule, TableDevice
+from diskimage.limits import RUNS_ROWS
 from diskimage.model import HOLE, Codec, Kind, Runs, Source
 from diskimage.parse import read
 from diskimage.runs import clip
@@ -189,7 +190,7 @@ class Grains:
                 kind = self._empty if blank == 0 else HOLE
                 yield self._blank(piece.first + begin, row - begin, kind)
                 continue
-            while row < count and entries[row] not in (0, zero):
+            while row < min(count, begin + RUNS_ROWS) and entries[row] not in (0, zero):
                 row += 1
             yield from self._coded(piece.first + begin, entries[begin:row])
 
