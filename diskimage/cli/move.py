@@ -61,8 +61,8 @@ def convert(
 ) -> None:  # fmt: skip
     """Write SOURCE as TARGET in another format, whole or not at all.
 
-    TARGET's suffix says the format, or --to does; "-" is the standard output. What the format
-    cannot hold is refused by name unless --lossy gives it up.
+    TARGET's suffix says the format, or --to does; "-" is the standard output, as SOURCE the
+    standard input. What the format cannot hold is refused by name unless --lossy gives it up.
     """
     from diskimage.jobs.convert import convert as job
 

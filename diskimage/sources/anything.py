@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import BinaryIO, TypeAlias
 
 from diskimage.errors import MissingError, UnsupportedError, UsageError
@@ -13,6 +14,8 @@ from diskimage.sources.fileobj import FileObjectSource
 from diskimage.sources.memory import MemorySource
 
 INDEXES = ("Info.plist", "DiskDescriptor.xml")  # of a sparse bundle, of a Parallels bundle
+PIPE = "-"
+"""The path of the standard input."""
 What: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Source"
 
 
@@ -33,6 +36,12 @@ def as_source(what: What, *, writable: bool = False) -> Source:
 
 
 def _of_path(path: str, writable: bool) -> Source:
+    if path == PIPE:
+        if writable:
+            raise UsageError("a pipe is not written in place", remedy="name a file")
+        from diskimage.sources.spool import SpooledSource  # few read a pipe
+
+        return SpooledSource(sys.stdin.fileno())
     if "://" in path and not os.path.exists(path):
         return _of_url(path)
     if os.path.isdir(path):
