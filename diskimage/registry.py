@@ -52,6 +52,10 @@ ENTRIES = (
     Entry("ccd", "diskimage.formats.ccd", ((0, b"[CloneCD]"),), (".ccd",)),
     Entry("gdi", "diskimage.formats.gdi", suffixes=(".gdi",)),
     Entry("chd", "diskimage.formats.chd", ((0, b"MComprHD"),), (".chd",)),
+    Entry("e01", "diskimage.formats.e01", (
+        (0, b"EVF\x09\x0d\x0a\xff\0"), (0, b"EVF2\x0d\x0a\x81\0"), (0, b"LVF\x09\x0d\x0a\xff\0"),
+        (0, b"LEF2\x0d\x0a\x81\0"), (0, b"ADCRYPT\0"),
+        ), (".e01", ".ex01", ".s01")),
     Entry("ecm", "diskimage.formats.ecm", ((0, b"ECM\0"),), (".ecm",)),
     Entry("ghost", "diskimage.formats.ghost", ((0, b"\xfe\xef\x01"), (0, b"\xfe\xef\x09")),
           (".gho", ".ghs", ".v2i", ".iv2i", ".sv2i")),

@@ -10,6 +10,7 @@ SHARED = ROOT.parent / "shared"  # real and hostile images, where they are prese
 FORMATS = frozenset(  # whose rows are tests here
     {
         "toc",
+        "e01",
         "cue",
         "iso",
         "qcow2",

@@ -8,7 +8,6 @@ supported: JSO, and the CISO of GameCube discs, which has the magic of CSO and n
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
 from operator import lshift, sub
 from typing import Any, NamedTuple
 
@@ -23,19 +22,17 @@ from diskimage.errors import (
     UsageError,
 )
 from diskimage.layers.chunks import PAGE, PLAIN, ChunkDevice, Columns
+from diskimage.layers.stored import without_holes
 from diskimage.layers.table import words, written
 from diskimage.limits import Limits
 from diskimage.model import (
-    HOLE,
     Barrier,
     Bid,
     Codec,
     Device,
     Disc,
-    Extent,
     Format,
     Gate,
-    Kind,
     Look,
     Loss,
     Option,
@@ -43,13 +40,10 @@ from diskimage.model import (
     Packed,
     Plan,
     Put,
-    Runs,
     Size,
     Source,
 )
 from diskimage.parse import demand, read, struct
-from diskimage.runs import pack, view
-from diskimage.sources.zeros import Zeros
 from diskimage.words import parse_size, rounded, size_text
 
 SECTOR = 2048
@@ -303,22 +297,6 @@ def _entries(packed: Packed, header: Header) -> bytes:
         to >> header.shift | (FLAG << 24 if codec < 0 else 0)
         for to, codec in zip(packed.to, packed.codec, strict=True)
     ]))  # fmt: skip
-
-
-def without_holes(device: Device, start: int, stop: int) -> Iterator[Runs]:
-    """The extents of [start, stop), zeros as bytes of a source: every chunk of a CSO is stored."""
-    zeros = Zeros(device.size)
-    for runs in device.runs(start, stop):
-        if HOLE not in runs.kind and Kind.ZERO not in runs.kind:
-            yield runs
-            continue
-        yield from pack((_stored(row, zeros) for row in view(runs)), runs.chunk)
-
-
-def _stored(row: Extent, zeros: Source) -> Extent:
-    if row.kind != Kind.ZERO:
-        return row
-    return Extent(row.start, row.length, Kind.DATA, source=zeros, at=row.start)
 
 
 FORMAT = Format(

@@ -50,7 +50,8 @@ class Codec(Protocol):
     @property
     def name(self) -> str: ...
     def decode(self, coded: memoryview, want: int) -> bytes | bytearray | memoryview:
-        """Exactly `want` bytes; CorruptError otherwise. Bytes after the stream are ignored."""
+        """Exactly `want` bytes, no view of `coded`, whose memory is used again; CorruptError
+        otherwise. Bytes after the stream are ignored."""
         ...
 
     def encode(self, plain: memoryview) -> bytes | None:

@@ -53,6 +53,7 @@ OTHERWISE = {
 
 PARSE_ONLY = {
     "dmg/etcher-sdk__invalid.dmg": {"unknown-format"},
+    "e01/ewf-forensic__fuzz-crash-parse_segment-add-overflow.E01": {"checksum"},
     "mds/mdftoiso__TEST.mds": {"missing"},
     "cue/libcdio__bad-cat1.cue": {"corrupt"},
     "cue/libcdio__bad-mode1.cue": {"corrupt", "unsupported"},
