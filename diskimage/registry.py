@@ -97,7 +97,6 @@ CONTAINERS = (
     Known("VHDX", ((0, b"vhdxfile"),), (".vhdx",)),
     Known("Parallels", ((0, b"WithoutFreeSpace"), (0, b"WithouFreSpacExt")), (".hds", ".hdd")),
     Known("ASIF", ((0, b"shdw"),), (".asif",)),
-    Known("E01", ((0, b"EVF\x09\x0d\x0a\xff\0"), (0, b"EVF2\x0d\x0a\x81\0")), (".e01", ".ex01")),
     Known("AFF", ((0, b"AFF10\x0d\x0a\0"),), (".aff",)),
     Known("Android sparse", ((0, b"\x3a\xff\x26\xed"),), (".simg",)),
     Known("Bochs", ((0, b"Bochs Virtual HD Image"),), (".bochs",)),
