@@ -343,7 +343,7 @@ def open(
 ) -> Image:
     """Open `what` as a block device, read-only unless `mode` is "r+" (raw files and devices).
 
-    `what`: a path, bytes, a binary file object, a Source, a device, a URL of fsspec, or "-" (a pipe).
+    `what`: a path, bytes, a binary file object, a Source, a device, a URL of fsspec, "-" (a pipe).
     `format` names the format and ends all guessing. `references`: "none", "parts" (files that make
     up the image, beside it), "siblings" (parents beside it too), "list" (this layer alone), a
     directory, a mapping {name: path or source}, or a callable. `password` is a text, or a callable

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from diskimage import image as face
 from diskimage.errors import (
     CorruptError,
+    DiskImageError,
     IoError,
     LimitError,
     MissingError,
@@ -94,6 +97,42 @@ def test_names_are_in_the_encoding_that_is_named(name: str, encoding: str) -> No
     assert extent.file == file
     with pytest.raises(UnsupportedError):
         lines('encoding="x-none"\nRW 1 ZERO\n')
+
+
+PIECES = [
+    "RW",
+    "RDONLY",
+    " ",
+    "\t",
+    "12",
+    "-1",
+    "FLAT",
+    "ZERO",
+    '"',
+    "a.vmdk",
+    "=",
+    "\n",
+    "\r",
+    "\x00",
+    "version",
+    "CID",
+    "parentCID",
+    "ffffffff\nencoding",
+    "gbk",
+    "#",
+    "é",
+    "�",
+]
+
+
+@given(st.binary(max_size=200) | st.lists(st.sampled_from(PIECES), max_size=30).map(
+    lambda words: "".join(words).encode("utf-8", "surrogatepass")))  # fmt: skip
+@settings(max_examples=300)
+def test_any_text_is_a_descriptor_or_one_error(raw: bytes) -> None:
+    with suppress(DiskImageError):
+        for extent in parse(raw, "a.vmdk", LIMITS).extents:
+            assert extent.size >= 0
+            assert extent.offset >= 0
 
 
 def test_too_much_text_is_a_limit() -> None:

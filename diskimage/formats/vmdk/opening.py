@@ -104,10 +104,12 @@ def sparse_extents(source: Source, gate: Gate) -> Iterator[tuple[Source, Device]
             yield part, sparse(part, gate, HOLE).device
 
 
-def sparse(source: Source, gate: Gate, empty: int, own: Descriptor | None = None) -> Layer:
-    """A sparse extent by its magic; grains without a place are `empty`."""
+def sparse(
+    source: Source, gate: Gate, empty: int, own: Descriptor | None = None, *, among: int = 1
+) -> Layer:
+    """A sparse extent by its magic, one `among` several; grains without a place are `empty`."""
     magic = bytes(read(source, 0, min(8, source.size), "VMDK header"))
-    limits, room = gate.limits, gate.limits.table_resident
+    limits, room = gate.limits, gate.limits.table_resident // among
     device: Device
     if magic.startswith(layout.MAGIC):
         header = layout.load(source, limits)
@@ -157,17 +159,19 @@ def _extents(told: Descriptor, source: Source, gate: Gate, empty: int) -> Iterat
         else:
             if extent.file not in parts:
                 parts[extent.file] = gate.part(extent.file)
-            yield _of_part(extent, parts[extent.file], source, gate, empty)
+            part = parts[extent.file]
+            if extent.type in FLAT:
+                demand(part, extent.offset, extent.size, f"the extent that {source.name} describes")
+                yield Placed(whole(extent.size, part, extent.offset), SECTOR)
+            else:
+                yield _sparse_part(extent, part, gate, empty, len(told.extents))
 
 
-def _of_part(extent: Extent, part: Source, source: Source, gate: Gate, empty: int) -> Device:
-    if extent.type in FLAT:
-        demand(part, extent.offset, extent.size, f"the extent that {source.name} describes")
-        return Placed(whole(extent.size, part, extent.offset), SECTOR)
+def _sparse_part(extent: Extent, part: Source, gate: Gate, empty: int, among: int) -> Device:
     if extent.offset:
         gate.warn("offset", f"the sparse extent {extent.file} is said to begin at {extent.offset}:"
                   " it begins with its file")  # fmt: skip
-    device = sparse(part, gate, empty).device
+    device = sparse(part, gate, empty, among=among).device
     return device if device.size == extent.size else _cut(device, extent, part, gate)
 
 
