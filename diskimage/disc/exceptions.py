@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from diskimage.disc.modes import RAW, USER, cooks, number
 from diskimage.disc.recast import compact
+from diskimage.disc.tracks import between
 from diskimage.errors import ChecksumError, CorruptError, LimitError, UnsupportedError
 from diskimage.kernels.frames import SUBHEADER, gather, make
 from diskimage.limits import Limits
@@ -56,8 +57,8 @@ def of(track: Track, passed: Callable[[int], object] = int) -> Iterator[Exceptio
     `passed` is told the bytes of each batch that was read. Raises UnsupportedError for frames that
     are not stored whole: of what is not there nothing can be kept.
     """
-    for piece in track.pieces:
-        if piece.source is None or not track.lba <= piece.lba < track.lba + track.length:
+    for piece in between(track.pieces, track.lba, track.lba + track.length):
+        if piece.source is None:
             continue
         if piece.mode.size != RAW or not cooks(piece.mode):
             raise UnsupportedError(

@@ -20,10 +20,10 @@ _WRONG = int(Wrong.SYNC | Wrong.MODE | Wrong.EDC | Wrong.P | Wrong.Q)
 
 
 def mended(disc: Disc, say: Say) -> Disc:
-    """`disc`, its whole data frames mended where sync, EDC or ECC do not hold.
+    """`disc`, its whole data frames from index 1 on mended where sync, EDC or ECC do not hold.
 
     Reading raises ChecksumError for a frame that its ECC cannot mend. Form 2 has no ECC, frames of
-    other sizes are left as they are.
+    other sizes are left as they are, and so are pregaps: those of data behind audio may be silence.
     """
     return replace(disc, tracks=tuple(_track(track, say) for track in disc.tracks))
 
@@ -31,7 +31,9 @@ def mended(disc: Disc, say: Say) -> Disc:
 def _track(track: Track, say: Say) -> Track:
     if track.mode.check == "none" or track.mode.size != RAW:
         return track
-    pieces = tuple(_piece(piece, say) for piece in track.pieces)
+    first, last = track.pieces[0].lba, track.pieces[-1].stop
+    judged = (_piece(piece, say) for piece in between(track.pieces, track.lba, last))
+    pieces = (*between(track.pieces, first, track.lba), *judged)
     inside = between(pieces, track.lba, track.lba + track.length)
     return replace(
         track, pieces=pieces, main=Placed(frames(inside), RAW, {"mode": track.mode.name})

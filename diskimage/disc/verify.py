@@ -8,6 +8,7 @@ from functools import cache
 from diskimage.disc import cdtext, subchannel
 from diskimage.disc.address import of_header, times
 from diskimage.disc.modes import coded, number, whole
+from diskimage.disc.tracks import between
 from diskimage.errors import TruncatedError
 from diskimage.kernels.frames import Wrong, check, gather
 from diskimage.model import Disc, Finding, Piece, Track
@@ -48,11 +49,11 @@ def weight(disc: Disc) -> int:
 
 
 def _checked(track: Track) -> Iterator[Piece]:
-    """The pieces of a track whose frames have rules to hold."""
+    """What of a track is stored and has rules to hold: index 1 may lie inside a piece."""
     if track.mode.check == "none":
         return
-    for piece in track.pieces:
-        if piece.source is not None and track.lba <= piece.lba < track.lba + track.length:
+    for piece in between(track.pieces, track.lba, track.lba + track.length):
+        if piece.source is not None:
             yield piece
 
 

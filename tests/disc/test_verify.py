@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from diskimage.disc.verify import problems
 from diskimage.model import Finding
-from tests.makers import frames
+from tests.makers import frames, nrg
 from tests.makers.cue import one, write
+from tests.makers.iso import volume
 from tests.makers.opened import disc
 
 RAW = 2352
@@ -93,6 +95,18 @@ def test_a_flipped_byte_of_form_1(tmp_path: Path, at: int, words: set[str]) -> N
     assert len(findings) == len(words)
     for word in words:
         assert any(word in f.message for f in findings)
+
+
+def test_frames_behind_a_stored_pregap_are_looked_at(tmp_path: Path) -> None:
+    """Where pregap and track are stored as one, as in an NRG; the pregap itself has no rules."""
+    track = nrg.data(volume(), 0)
+    (tmp_path / "a.nrg").write_bytes(nrg.dao([[track]]))
+    assert list(problems(disc(tmp_path / "a.nrg"))) == []
+    damaged = replace(track, main=broken(track.main, 3, 1000), gap=broken(track.gap, 7, 1000))
+    (tmp_path / "a.nrg").write_bytes(nrg.dao([[damaged]]))
+    findings = list(problems(disc(tmp_path / "a.nrg")))
+    assert [f.at for f in findings] == [3, 3, 3]
+    assert told(findings) == {("checksum", f"{w} not match the content") for w in (EDC, P, Q)}
 
 
 def test_neighbours_are_one_finding(tmp_path: Path) -> None:

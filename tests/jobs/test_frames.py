@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from diskimage.errors import ChecksumError, CorruptError, MissingError, TruncatedError, UsageError
 from diskimage.jobs.convert import convert
-from tests.makers import frames
+from tests.makers import frames, nrg
 from tests.makers.cue import one, write
 from tests.makers.iso import volume
 
@@ -77,6 +78,16 @@ def test_form_2_frames_come_back_whole(tmp_path: Path) -> None:
     exactly(tmp_path, "MODE2/2352", stored, lossy=["form2"])
 
 
+def test_odd_frames_behind_a_stored_pregap_are_kept(tmp_path: Path) -> None:
+    track = nrg.data(PLAIN, 0)
+    odd = bytearray(track.main)
+    odd[5 * 2352 + 2100] ^= 255
+    (tmp_path / "a.nrg").write_bytes(nrg.dao([[replace(track, main=bytes(odd))]]))
+    convert(tmp_path / "a.nrg", tmp_path / "x.iso", exact=True)
+    convert(tmp_path / "x.iso", tmp_path / "back.cue", exact=True)
+    assert (tmp_path / "back.bin").read_bytes() == odd
+
+
 def test_kept_frames_belong_to_one_iso(tmp_path: Path) -> None:
     stored = mode1()
     stored[3][2100] ^= 1
@@ -135,3 +146,18 @@ def test_what_ecc_cannot_mend_publishes_nothing(tmp_path: Path) -> None:
     with pytest.raises(ChecksumError, match=r"LBA 7: .*cannot mend"):
         convert(sheet, tmp_path / "good.cue", repair=True)
     assert not list(tmp_path.glob("good*"))
+
+
+def test_a_silent_pregap_of_data_behind_audio_is_no_damage(tmp_path: Path) -> None:
+    sound, silence = frames.audio(10), bytes(5 * 2352)
+    data = bytearray(frames.data(20, lba=15)[0])
+    sheet = (
+        'FILE "a.bin" BINARY\n TRACK 01 AUDIO\n INDEX 01 00:00:00\n'
+        " TRACK 02 MODE1/2352\n INDEX 00 00:00:10\n INDEX 01 00:00:15\n"
+    )
+    bad = data[:]
+    bad[2352 + 700] ^= 1
+    path = write(tmp_path, sheet, a_bin=sound + silence + bytes(bad))
+    done = convert(path, tmp_path / "good.cue", repair=True)
+    assert (tmp_path / "good.bin").read_bytes() == sound + silence + data
+    assert [f.at for f in done.warnings if f.kind == "repaired"] == [16]
