@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from diskimage.errors import CorruptError
 from diskimage.formats.dmg import encrypted, layout, sparse
+from diskimage.formats.dmg.create import OPTIONS, create, full, losses
 from diskimage.formats.dmg.open import Udif, opened, trailer
 from diskimage.layers.plain import Plain
 from diskimage.model import Bid, Device, Finding, Format, Gate, Look, Source
@@ -69,8 +70,12 @@ FORMAT = Format(
     name="dmg",
     title="Apple disk image",
     suffixes=(".dmg",),
-    can=frozenset({"read"}),
+    can=frozenset({"read", "create"}),
     probe=probe,
     open=open_dmg,
+    losses=losses,
+    create=create,
     check=_check,
+    full=full,
+    options=OPTIONS,
 )
