@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 from unicodedata import normalize
@@ -32,6 +33,7 @@ from diskimage.model import Device, Disc, Finding, Reference, Source
 from diskimage.sources.anything import What, as_source
 from diskimage.sources.file import FileSource, open_file
 from diskimage.sources.folder import FolderFiles
+from diskimage.sources.shelf import Shelf
 from diskimage.words import escape
 
 Named: TypeAlias = "str | os.PathLike[str] | Source"
@@ -63,6 +65,7 @@ class Ledger:
     references: list[Reference] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)
     own: list[Closable] = field(default_factory=list)
+    shelf: Shelf = field(default_factory=Shelf)
 
     def source(self, what: What, *, writable: bool = False) -> Source:
         """`what` as a source, to be closed here unless it was one."""
@@ -245,13 +248,16 @@ class FileGate:
         try:
             root = os.path.realpath(folder)
             shown = os.path.join(os.path.dirname(self.source_name), plain)
-            source = _open_below(root, os.path.relpath(real, root), shown)
+            again = partial(_open_below, root, os.path.relpath(real, root), shown)
+            source = again()
         except UnsupportedError as error:
             raise self._refused(name, role, f"it {error.message}") from None
         except MissingError:
             remedy = "put the file in place, or correct the name"
             message = f"its {role} {name!r} does not exist"
             raise MissingError(message, file=self.source_name, remedy=remedy) from None
+        if role == "part":
+            source = self.ledger.shelf.put(source, again)
         self.ledger.own.append(source)
         return source
 

@@ -108,14 +108,14 @@ class FileSource:
             if error.errno != errno.ENXIO:
                 return at, END
         if os.fstat(self._fd).st_size < self.size:  # the rest is gone, not a hole
-            raise _changed(self.name)
+            raise changed(self.name)
         return END, END
 
     def unchanged(self) -> None:
         """ChangedError where size or time of the file differ from those at opening."""
         now = os.fstat(self._fd)
         if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
-            raise _changed(self.name)
+            raise changed(self.name)
 
     def close(self) -> None:
         """Close the descriptor; twice is harmless."""
@@ -130,7 +130,8 @@ class FileSource:
 END = (1 << 63) - 1
 
 
-def _changed(name: str) -> ChangedError:
+def changed(name: str) -> ChangedError:
+    """The error for a file that is not as it was."""
     remedy = "stop what writes to it, or read a snapshot"
     return ChangedError("changed while it was read", file=name, remedy=remedy)
 
