@@ -160,6 +160,7 @@ class Entries:
 
     def __init__(self, data: Source, gate: Gate, chunk: int, last: Last) -> None:
         self.data, self._gate, self._chunk, self._last = data, gate, chunk, last
+        self._told: set[int] = set()  # places of tables that were found wrong
 
     def proven(self, table: Table) -> bytearray:
         """The entries of a table, or of its copy, with a right sum. ChecksumError."""
@@ -169,7 +170,9 @@ class Entries:
             raw = read(self.data, one.at, 4 * one.chunks, "a table of chunks")
             if one.sum is None or adler32(raw) == one.sum:
                 return raw
-            self._gate.warn("checksum", "the sum of a table of chunks is wrong", one.at)
+            if one.at not in self._told:
+                self._told.add(one.at)
+                self._gate.warn("checksum", "the sum of a table of chunks is wrong", one.at)
         text = "the sums of a table of chunks and of its copy are wrong"
         raise ChecksumError(text, file=self.data.name, at=table.at)
 
