@@ -9,17 +9,22 @@ from pathlib import Path
 from content import mixed
 from measure import Job, ours, peer
 
-SECTORS = 120_000  # a quarter of a CD: LZMA takes a minute on it
+CODECS = (  # ours, chdman's, and sectors of work: a CD has 330,000, and LZMA takes its time
+    ("zlib", "cdzl", 240_000),
+    ("zstd", "cdzs", 240_000),
+    ("lzma,zlib,flac", "cdlz,cdzl,cdfl", 20_000),
+)
 
 
 def chds(scratch: Path) -> Iterator[Job]:
     """BIN/CUE to CHD and back."""
-    data, cue = mixed(scratch / "disc.img", SECTORS * 2048), scratch / "d.cue"
-    subprocess.run([*ours("", "convert", "--format", "iso", data, cue).command], check=True)
     a, b, back, other = (scratch / name for name in ("a.chd", "b.chd", "e.cue", "f.cue"))
-    for mine, theirs in (("zlib", "cdzl"), ("zstd", "cdzs"), ("lzma,zlib,flac", "cdlz,cdzl,cdfl")):
+    for mine, theirs, sectors in CODECS:
         if theirs not in known():
             continue
+        data, cue = mixed(scratch / f"{sectors}.img", sectors * 2048), scratch / f"{sectors}.cue"
+        convert = ours("", "convert", "--overwrite", "--format", "iso", data, cue).command
+        subprocess.run(convert, check=True)
         create = ("chdman", "createcd", "-f", "-np", "2", "-c", theirs, "-i", cue, "-o", b)
         yield Job(
             f"BIN/CUE to CHD, {mine}",
