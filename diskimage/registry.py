@@ -76,6 +76,8 @@ ENTRIES = (
            (0, b"sprs")),
           (".dmg",), (".sparseimage", ".plist"),
           keeps=("iso", "bzip2 stream", "xz stream", "gzip stream")),
+    Entry("parallels", "diskimage.formats.parallels",
+          ((0, b"WithoutFreeSpace"), (0, b"WithouFreSpacExt")), (".hds", ".hdd"), (".xml",)),
     Entry("qcow2", "diskimage.formats.qcow2", ((0, b"QFI\xfb"),), (".qcow2", ".qcow")),
     Entry("toc", "diskimage.formats.toc", (
         (0, b"CD_DA"), (0, b"CD_ROM"), (0, b"CD_I"), (0, b"CATALOG"), (0, b"TRACK"), (0, b"//"),
@@ -95,7 +97,6 @@ ENTRIES = (
 CONTAINERS = (
     Known("QED", ((0, b"QED\0"),), (".qed",)),
     Known("VHDX", ((0, b"vhdxfile"),), (".vhdx",)),
-    Known("Parallels", ((0, b"WithoutFreeSpace"), (0, b"WithouFreSpacExt")), (".hds", ".hdd")),
     Known("ASIF", ((0, b"shdw"),), (".asif",)),
     Known("AFF", ((0, b"AFF10\x0d\x0a\0"),), (".aff",)),
     Known("Android sparse", ((0, b"\x3a\xff\x26\xed"),), (".simg",)),

@@ -17,6 +17,7 @@ FORMATS = frozenset(  # whose rows are tests here
         "vdi",
         "vhd",
         "vmdk",
+        "parallels",
         "raw",
         "nrg",
         "cdi",

@@ -11,6 +11,7 @@ from array import array
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import compress
 from sys import byteorder
 from threading import Lock
 from typing import Literal, NamedTuple, Protocol
@@ -30,6 +31,8 @@ __all__ = [
 
 PAGE = 1 << 16
 """Bytes of a table read at once: 8,192 entries, half a gigabyte of guest at 64 KiB a block."""
+
+_IN_SOURCE = bytes(kind <= Kind.CODED for kind in range(256))  # kind codes of rows with a place
 
 _WHY = {
     Illegal.RESERVED: "reserved bits are set",
@@ -206,7 +209,8 @@ class TableDevice:
     """A device of `size` guest bytes in blocks of `block`, each as `rule` reads its entry.
 
     `data` holds what DATA and CODED rows name. A block without a table is `empty` (a kind code).
-    Blocks that lie past the end of `data` are TruncatedError, never zeros.
+    Blocks that lie past the end of `data` are TruncatedError, never zeros; those that lie before
+    `floor`, where header and tables are, CorruptError.
     """
 
     def __init__(
@@ -221,8 +225,9 @@ class TableDevice:
         codec: Codec | None = None,
         tables: Source | None = None,
         info: Mapping[str, object] | None = None,
+        floor: int = 0,
     ) -> None:
-        self.size, self.block = size, block
+        self.size, self.block, self._floor = size, block, floor
         self.info: Mapping[str, object] = info or {}
         self._data, self._tables = data, tables or data
         self._entries, self._rule, self._empty, self._codec = entries, rule, empty, codec
@@ -262,6 +267,11 @@ class TableDevice:
                 raise self._illegal(piece, taken, found.illegal)
 
     def _inside(self, runs: Runs) -> None:
+        if self._floor:
+            stored = compress(runs.at, runs.kind.tobytes().translate(_IN_SOURCE))
+            if (least := min(stored, default=self._floor)) < self._floor:
+                text = f"a block is stored at {least}, the data begin at {self._floor}"
+                raise CorruptError(text, file=self._data.name, at=least)
         row, broken = guard(runs, runs.start[0], stop_of(runs), self._data.size)
         if broken == Broken.NONE:
             return

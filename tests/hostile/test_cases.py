@@ -30,6 +30,7 @@ TESTED = frozenset(
         "iso",
         "vdi",
         "vmdk",
+        "parallels",
         "vhd",
         "raw",
         "format",
