@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from diskimage.model import HOLE, Barrier, Copy, Kind, Pack, Packed, Plan, Put, Runs, Size, Step
+from diskimage.words import rounded
 
 _FRESH = -2
+_ZEROS, _PLAIN, _EQUAL = -1, -1, -2
 _EMPTY = frozenset({int(Kind.ZERO), HOLE, int(Kind.ABSENT)})
 
 
@@ -59,19 +61,38 @@ def _copied(step: Copy) -> int:
 
 
 def _packed(step: Pack) -> Packed:
-    """The answer to a Pack whose filled chunks are all stored plain."""
+    """The answer to a Pack whose filled chunks are all stored plain, no two of them equal."""
     to, stored, end = array("q"), array("q"), step.to
-    stride = -(-step.chunk // step.align) * step.align
-    for count, code in _chunks(step.extents, step.chunk):
-        if code is not None:
-            to.extend(array("q", [code]) * count)
+    codec = array("b")
+    zeros: int | None = None  # the first chunk of zeros, where equal ones are stored once
+    stride = rounded(step.chunk + len(step.lead), step.align)
+    for count, code in _split(step):
+        equal = code == _ZEROS and step.dedupe and zeros is not None
+        codec.extend(array("b", [_EQUAL if equal else _PLAIN]) * count)
+        if code is not None and (equal or not (code == _ZEROS and step.dedupe)):
+            to.extend(array("q", [zeros if equal and zeros is not None else code]) * count)
             stored.extend(array("q", bytes(8 * count)))
             continue
-        first = -(-end // step.align) * step.align
+        zeros = len(to) if code == _ZEROS else zeros
+        first = rounded(end + len(step.lead), step.align)
         to.extend(range(first, first + count * stride, stride))
         stored.extend(array("q", [step.chunk]) * count)
         end = first + (count - 1) * stride + step.chunk
-    return Packed(to, stored, array("b", b"\xff" * len(to)), len(to), end)
+    sums = array("I", bytes(4 * len(to) if step.chunk_sum else 0))
+    return Packed(to, stored, codec, len(to), end, sums)
+
+
+def _split(step: Pack) -> Iterator[tuple[int, int | None]]:
+    """Its chunks; the first of zeros by itself, where equal ones are stored once."""
+    alone = step.dedupe
+    for count, code in _chunks(step.extents, step.chunk):
+        if alone and code == _ZEROS:
+            alone = False
+            yield 1, code
+            if count > 1:
+                yield count - 1, code
+        else:
+            yield count, code
 
 
 def _chunks(blocks: Iterable[Runs], chunk: int) -> Iterator[tuple[int, int | None]]:

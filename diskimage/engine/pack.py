@@ -67,7 +67,7 @@ class _Table:
         if not plain and (to := self._in_gap(length, align)) is not None:
             self._note(to, 1, length, made)
             return to, 1
-        to, fit = rounded(self.end, align), made.chunks
+        to, fit = rounded(self.end + len(self.step.lead), align), made.chunks
         if self.step.room is not None:
             fit = max(0, min(fit, (self.step.room - (to - self.step.to)) // length))
         if fit:
@@ -257,7 +257,7 @@ def _append(
     pending: list[memoryview | bytes] = []
     start = end = table.end
     room = True
-    for one in made:
+    for one in _apart(made, table.step):
         if table.equal(one):
             continue
         if one.stored is None:
@@ -274,6 +274,7 @@ def _append(
         if to != end:
             _flush(pending, start, target)
             pending, start = [], to
+        _write_lead(to, fit, table.step, target)
         pending.append(stored[: fit * length])
         for stored_sum in table.step.stored_sums:
             stored_sum.update(pending[-1])
@@ -285,10 +286,33 @@ def _append(
     return room
 
 
+def _apart(made: list[Made], step: Pack) -> Iterator[Made]:
+    """`made`, stored chunks one by one where something lies between them."""
+    for one in made:
+        if not step.lead or one.chunks == 1 or one.stored is None:
+            yield one
+            continue
+        for at in range(0, one.chunks * step.chunk, step.chunk):
+            if isinstance(one.stored, Runs):
+                start = one.stored.start[0] + at
+                yield one._replace(stored=clip(one.stored, start, start + step.chunk), chunks=1)
+            else:
+                assert isinstance(one.stored, slice)
+                start = one.stored.start + at
+                yield one._replace(stored=slice(start, start + step.chunk), chunks=1)
+
+
+def _write_lead(to: int, fit: int, step: Pack, target: Target) -> None:
+    """What lies before a chunk that is stored at `to`."""
+    if step.lead and fit:
+        target.write(to - len(step.lead), memoryview(step.lead))
+
+
 def _pass_by(runs: Runs, one: Made, table: _Table, target: Target, work: Work) -> bool:
     """Place chunks that are a row of a source and have the kernel copy them; False as `_append`."""
     to, fit = table.place(table.step.chunk, one)
     if fit:
+        _write_lead(to, fit, table.step, target)
         start = runs.start[0]
         row = clip(runs, start, start + fit * table.step.chunk)
         done = by_kernel(row, start - to, target, work)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diskimage.errors import BusyError, UsageError
-from diskimage.model import Finding, Plan, Source
+from diskimage.model import Finding, Format, Plan, Source
 from diskimage.sinks.file import FileSink
 from diskimage.sinks.pipe import PipeSink
 from diskimage.sources.device import is_device
@@ -79,6 +79,20 @@ def backed(path: str, options: Mapping[str, object]) -> tuple[list[str], list[Fi
     if path == PIPE or ("\0" not in name and os.path.lexists(os.path.realpath(backing))):
         return [backing], []
     return [backing], [Finding("missing", f"its backing {escape(name)} does not exist")]
+
+
+def with_parent(rules: Format, path: str, options: Mapping[str, object]) -> Mapping[str, object]:
+    """`options`, and what the backing says of itself where the format writes that down.
+
+    Raises what opening it raises: such an image is made over a parent that is there.
+    """
+    name, format = options.get("backing"), options.get("backing_format")
+    if not (rules.parented and isinstance(name, str) and isinstance(format, str)):
+        return options
+    from diskimage.image import open  # a copy of bytes opens none
+
+    with open(Path(path).parent / name, format=format, references="list") as parent:
+        return {**options, "parent": {**parent.info, "size": parent.size}}
 
 
 def settled(plan: Plan, image: Image) -> Plan:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from diskimage.model import Device, Kind, Runs
 
-CONTENT = bytes(kind in (Kind.DATA, Kind.CODED, Kind.BAD) for kind in range(256))
-"""Kind codes that are content, as a table of truth."""
+CONTENT = bytes(kind & 0x7F != Kind.ZERO for kind in range(256))
+"""Kind codes that are content, as a table of truth: absent too, which no writer may leave out."""
 ANSWERED = bytes(kind != Kind.ABSENT for kind in range(256))
 """Kind codes by which a layer answers: zeros too, which hide what is below."""
 

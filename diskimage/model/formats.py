@@ -131,8 +131,9 @@ class Format(NamedTuple):
     `create` and `losses` take a Disc: a device is framed first, as the option `frames` says
     (`disc.framing`). `in_order` promises one output whose bytes the plan writes one after the
     other, always or by what it says of the options: such a format goes to a pipe. `keeps_frames`: a
-    disc's frames are written as they are stored, right or wrong. `unproven`: no public sample of a
-    foreign program was found to read.
+    disc's frames are written as they are stored, right or wrong. `parented`: with an option
+    `backing`, `create` takes as `parent` what the backing's Image says in `info`, and its `size`.
+    `unproven`: no public sample of a foreign program was found to read.
     """
 
     name: str
@@ -149,4 +150,5 @@ class Format(NamedTuple):
     disc_only: bool = False
     in_order: bool | Callable[..., bool] = False
     keeps_frames: bool = False
+    parented: bool = False
     unproven: bool = False

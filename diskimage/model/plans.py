@@ -43,6 +43,7 @@ class Pack(NamedTuple):
 
     dedupe: bool = False  # a chunk equal to an earlier one, zeros too, is not stored again
     chunk_sum: Callable[[memoryview], int] | None = None  # of a whole chunk's plain bytes: 32 bits
+    lead: bytes = b""  # written right before each stored chunk, itself unaligned; without codecs
 
 
 class Packed(NamedTuple):

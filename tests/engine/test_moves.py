@@ -148,6 +148,20 @@ def test_a_pack_answers_for_every_chunk(
     assert total.hexdigest() == hashlib.md5(expected).hexdigest()
 
 
+@given(devices(), st.sampled_from([512, 4096]), st.sampled_from([1, 512]), st.integers(0, 1))
+def test_a_lead_stands_before_each_stored_chunk(
+    device: naive.Rows, chunk: int, align: int, threads: int
+) -> None:
+    def step() -> Pack:
+        return Pack(device.runs(), chunk, (), 100, align=align, lead=b"before")
+
+    target, expected = MemoryTarget("out"), bytearray()
+    packed, wanted = pack(step(), target, work(1 + threads)), executor.pack(step(), expected)
+    assert (packed.to, packed.end) == (wanted.to, wanted.end)
+    assert target.data == expected
+    assert all(target.data[to - 6 : to] == b"before" for to in packed.to if to >= 0)
+
+
 @given(devices(), devices())
 def test_differences_are_those_of_the_bytes(a: naive.Rows, b: naive.Rows) -> None:
     one, two = whole(a), whole(b)

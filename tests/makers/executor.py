@@ -97,10 +97,10 @@ def pack(one: Pack, out: bytearray) -> Packed:
             if one.seal is not None:
                 best = one.seal(first + number * one.chunk, best)
             align = one.align if codec < 0 else one.align_coded
-            end = -(-end // align) * align
+            end = -(-(end + len(one.lead)) // align) * align
             if one.room is not None and end + len(best) - one.to > one.room:
                 break
-            put(out, end, best)
+            put(out, end - len(one.lead), one.lead + best)
             for stored_sum in one.stored_sums:
                 stored_sum.update(best)
             to.append(end)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from diskimage.formats.vhd.create import OPTIONS, create, full, losses
 from diskimage.formats.vhd.open import open_vhd, probe
 from diskimage.model import Finding, Format, Gate, Source
 
@@ -23,8 +24,13 @@ FORMAT = Format(
     name="vhd",
     title="Virtual PC and Hyper-V disk image",
     suffixes=(".vhd", ".vpc"),
-    can=frozenset({"read", "write"}),
+    can=frozenset({"read", "create", "write"}),
     probe=probe,
     open=open_vhd,
+    losses=losses,
+    create=create,
     check=_check,
+    full=full,
+    options=OPTIONS,
+    parented=True,
 )

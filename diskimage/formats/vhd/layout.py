@@ -40,7 +40,7 @@ TAIL = Struct(
     "time" / Int32ub, "creator" / Bytes(4), "creator_version" / Int32ub, "creator_os" / Bytes(4),
     "original" / Int64ub, "current" / Int64ub, "cylinders" / Int16ub, "heads" / Int8ub,
     "sectors" / Int8ub, "type" / Int32ub, "checksum" / Int32ub, "uuid" / Bytes(16),
-    "saved" / Int8ub, "rest" / Bytes(426),
+    "saved" / Int8ub, "rest" / Bytes(427),
 )  # fmt: skip
 LOCATOR = Struct(
     "platform" / Bytes(4), "space" / Int32ub, "length" / Int32ub, "reserved" / Int32ub,
