@@ -10,6 +10,7 @@ from pathlib import Path
 from chd import chds
 from content import islands, mixed, scattered
 from measure import DIM, Job, ours, peer, shell
+from vmdk import vmdks
 
 GIB = 1 << 30
 LONG = 4 * GIB  # where a GiB takes less than a second: start-up weighs what it does for users
@@ -220,4 +221,5 @@ FAMILIES = {
     "qcow2-read": qcow2_read,
     "qcow2-write": qcow2_write,
     "chd": chds,
+    "vmdk": vmdks,
 }
