@@ -15,6 +15,7 @@ MADE = Loss("made", "subchannel, from the table of contents", content=False)
 """What a writer tells that puts in what the source does not store: no loss, and yet to be said."""
 
 _TOLD = 1  # the index that every container has
+_LATIN = 0x100  # letters of ISO 8859-1, which packs made from titles are written in
 
 
 def lacking(disc: Disc, holds: Container[str]) -> list[Loss]:
@@ -22,8 +23,9 @@ def lacking(disc: Disc, holds: Container[str]) -> list[Loss]:
 
     Content: audio, tracks (data tracks after the first), sessions, subchannel (and rw: packs of R
     to W alone). Description: subheaders, pregap (stored frames before LBA 0), indexes (gaps and
-    indexes; else index2, those from 2 on), titles, cdtext (other languages than the first), catalog
-    (catalogue number, ISRC and flags; else isrc, flags), toc.
+    indexes; else index2, those from 2 on, and postgap), titles (else letters, those outside of ISO
+    8859-1 where no packs are stored), cdtext (other languages than the first), catalog (catalogue
+    number, ISRC and flags; else number, isrc, flags, scms), toc.
     """
     return [*_content(disc, holds), *_description(disc, holds)]
 
@@ -56,13 +58,11 @@ def _description(disc: Disc, holds: Container[str]) -> Iterator[Loss]:
     tracks = disc.tracks
     if "subheaders" not in holds and any(track.mode.check == "mode2" for track in tracks):
         yield Loss("subheaders", "the subheaders of Mode 2 frames", content=False)
-    further = any(number > _TOLD for track in tracks for number, _ in track.indexes)
     gaps = any(track.pregap or track.postgap or len(track.indexes) > 1 for track in tracks)
-    if "indexes" not in holds:
-        if gaps:
-            yield Loss("indexes", "gaps and indexes", content=False)
-    elif further and "index2" not in holds:
-        yield Loss("indexes", "indexes from 2 on", content=False)
+    if "indexes" in holds:
+        yield from _marks(disc, holds)
+    elif gaps:
+        yield Loss("indexes", "gaps and indexes", content=False)
     if "pregap" not in holds and "indexes" in holds and _stored_before_zero(disc):
         yield Loss("pregap", "the stored frames before LBA 0", content=False)
     if "titles" not in holds:
@@ -70,9 +70,26 @@ def _description(disc: Disc, holds: Container[str]) -> Iterator[Loss]:
             yield Loss("titles", "titles and performers", content=False)
     elif disc.cdtext and "cdtext" not in holds:
         yield Loss("titles", "CD-TEXT but for its first titles and performers", content=False)
+    elif not disc.cdtext and "letters" not in holds and not _latin(disc):
+        yield Loss("titles", "letters of titles that ISO 8859-1 lacks", content=False)
     yield from _codes(disc, holds)
     if disc.toc and "toc" not in holds:
         yield Loss("toc", "the table of contents of the lead-in as stored", content=False)
+
+
+def _marks(disc: Disc, holds: Container[str]) -> Iterator[Loss]:
+    """Indexes from 2 on, and what lies behind a track."""
+    further = any(number > _TOLD for track in disc.tracks for number, _ in track.indexes)
+    if further and "index2" not in holds:
+        yield Loss("indexes", "indexes from 2 on", content=False)
+    if "postgap" not in holds and any(track.postgap for track in disc.tracks):
+        text = "postgaps: they become frames of a track, or of the pregap behind them, or nothing"
+        yield Loss("indexes", text, content=False)
+
+
+def _latin(disc: Disc) -> bool:
+    texts = (disc.text, *(track.text for track in disc.tracks))
+    return all(ord(letter) < _LATIN for text in texts for one in text.values() for letter in one)
 
 
 def _stored_before_zero(disc: Disc) -> bool:
@@ -83,12 +100,16 @@ def _stored_before_zero(disc: Disc) -> bool:
 def _codes(disc: Disc, holds: Container[str]) -> Iterator[Loss]:
     """Catalogue number, ISRC and flags."""
     isrc = any(track.isrc for track in disc.tracks)
-    flags = any(track.flags for track in disc.tracks)
+    flags = {flag for track in disc.tracks for flag in track.flags}
     if "catalog" not in holds:
         if disc.catalog or isrc or flags:
             yield Loss("catalog", "catalogue number, ISRC and flags", content=False)
         return
+    if disc.catalog and "number" not in holds:
+        yield Loss("catalog", "catalogue number", content=False)
     if isrc and "isrc" not in holds:
         yield Loss("catalog", "ISRC of tracks", content=False)
     if flags and "flags" not in holds:
         yield Loss("catalog", "flags of tracks", content=False)
+    elif "SCMS" in flags and "scms" not in holds:
+        yield Loss("catalog", "the flag SCMS of tracks", content=False)

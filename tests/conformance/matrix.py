@@ -26,8 +26,8 @@ from diskimage.model import Disc, Format, Source, Track
 from tests.makers.sample import Sample
 
 MAY = {
-    "indexes": {"indexes", "pregap", "postgap", "lba", "frames", "leadout"},
-    "gaps": {"pregap", "postgap", "lba", "frames", "indexes", "leadout"},
+    "indexes": {"indexes", "pregap", "postgap", "length", "lba", "frames", "leadout"},
+    "gaps": {"pregap", "postgap", "length", "lba", "frames", "indexes", "leadout", "subchannel"},
     "titles": {"text", "cdtext"},
     "catalog": {"catalog", "isrc", "flags"},
     "subchannel": {"subchannel"},

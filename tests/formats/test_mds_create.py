@@ -194,7 +194,15 @@ def test_the_descriptor_has_what_the_layout_says(tmp_path: Path) -> None:
 
 def test_what_it_cannot_say_is_said(tmp_path: Path) -> None:
     names = [(loss.name, loss.content) for loss in losses(mixed(tmp_path))]
-    assert names == [("indexes", False), ("catalog", False), ("indexes", False)]
+    assert names == [("indexes", False), ("indexes", False), ("catalog", False)]
+
+
+def test_the_flag_scms_is_said(tmp_path: Path) -> None:
+    """Its bit is in no control nibble (MMC, Q subchannel)."""
+    sheet = one("AUDIO").replace("    INDEX", "    FLAGS DCP SCMS\n    INDEX")
+    found = disc(write(tmp_path, sheet, a_bin=frames.audio(8)))
+    assert [loss.message for loss in losses(found)] == ["the flag SCMS of tracks"]
+    assert again(found, tmp_path).tracks[0].flags == {"DCP"}
 
 
 def test_the_same_as_the_maker_writes(tmp_path: Path) -> None:

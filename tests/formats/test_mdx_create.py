@@ -215,7 +215,7 @@ def test_discs_of_every_sort_come_back(sample: Sample, coding: str, tmp_path: Pa
 
 def test_what_it_cannot_hold_is_said(tmp_path: Path) -> None:
     names = [(loss.name, loss.content) for loss in losses(mixed(tmp_path))]
-    assert names == [("indexes", False), ("catalog", False), ("indexes", False)]
+    assert names == [("indexes", False), ("indexes", False), ("catalog", False)]
     hidden = one("AUDIO", index="00:00:05")
     found = disc(write(tmp_path, hidden, "hidden.cue", a_bin=frames.audio(12)))
     assert [(loss.name, loss.content) for loss in losses(found)] == [("gaps", True)]

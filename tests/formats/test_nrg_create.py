@@ -199,7 +199,7 @@ def test_a_postgap_becomes_the_next_tracks_pause(tmp_path: Path) -> None:
 def test_what_nrg_has_no_words_for_is_said(tmp_path: Path) -> None:
     sheet = MIXED.replace("DCP PRE", "DCP SCMS").replace('"Song"', '"Пісня"')
     found = losses(disc(cue.write(tmp_path, sheet, a_bin=DATA + SOUND)))
-    assert [(loss.name, loss.content) for loss in found] == [("catalog", False), ("titles", False)]
+    assert [(loss.name, loss.content) for loss in found] == [("titles", False), ("catalog", False)]
 
 
 def test_frames_without_a_mode_of_neros_are_refused(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ from diskimage.model import (
 
 _HOLDS = {
     "audio", "tracks", "sessions", "subchannel", "subheaders", "indexes", "index2", "titles",
-    "cdtext", "catalog", "isrc", "flags", "toc",
+    "cdtext", "catalog", "number", "isrc", "flags", "scms", "toc",
 }  # fmt: skip
 _TYPES = {"CDI": 0x10, "CDROM_XA": 0x20}  # of a session, in the row of its first track
 _NEXT, _OUTERMOST = 0xB0, (79, 59, 74)  # where a session may follow, and the last lead-out
@@ -57,22 +57,8 @@ class Part:
 
 
 def losses(what: Disc, **_options: object) -> list[Loss]:
-    """Frames before LBA 0, and letters that CD-TEXT lacks; subchannel that is made is said."""
-    lost = lacking(what, _HOLDS)
-    if what.cdtext is None and not all(map(_spelled, _texts(what))):
-        lost.append(Loss("titles", "letters outside of ISO 8859-1", content=False))
-    if lacks(what):
-        lost.append(MADE)
-    return lost
-
-
-def _texts(disc: Disc) -> Iterator[str]:
-    for text in (disc.text, *(track.text for track in disc.tracks)):
-        yield from text.values()
-
-
-def _spelled(text: str) -> bool:
-    return all(ord(letter) < 0x100 for letter in text)
+    """Frames before LBA 0, postgaps, letters that CD-TEXT lacks; made subchannel is said."""
+    return [*lacking(what, _HOLDS), *([MADE] if lacks(what) else [])]
 
 
 def create(what: Disc, stem: str) -> Plan:

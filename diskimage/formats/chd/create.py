@@ -53,8 +53,8 @@ OPTIONS = (
 )  # fmt: skip
 _CD = {"lzma": "cdlz", "zlib": "cdzl", "zstd": "cdzs", "flac": "cdfl"}
 _HOLDS = {
-    "audio", "tracks", "sessions", "subchannel", "rw", "subheaders", "indexes", "index2", "titles",
-    "cdtext", "catalog", "isrc", "flags", "toc",
+    "audio", "tracks", "sessions", "subchannel", "rw", "subheaders", "indexes", "index2", "postgap",
+    "titles", "letters", "cdtext", "catalog", "number", "isrc", "flags", "scms", "toc",
 }  # fmt: skip
 _COUNTS = 1  # flag of metadata: it counts for the SHA-1 of all
 _DVD_SECTOR = 2048

@@ -37,8 +37,8 @@ OPTIONS = (
 )
 _LAYOUTS = ("single", "tracks")
 _HOLDS = {
-    "audio", "tracks", "sessions", "subchannel", "subheaders", "indexes", "index2", "titles",
-    "cdtext", "catalog", "isrc", "flags",
+    "audio", "tracks", "sessions", "subchannel", "subheaders", "indexes", "index2", "postgap",
+    "titles", "letters", "cdtext", "catalog", "number", "isrc", "flags", "scms",
 }  # fmt: skip
 _SUBS = {"interleaved": 96, "q16": 16}  # subchannel that may follow each frame, and its bytes
 _OURS = ("REM SESSION ", "REM LEAD-OUT ", "REM LEAD-IN ", "REM PREGAP ")

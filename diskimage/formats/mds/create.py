@@ -99,11 +99,6 @@ def losses(what: Disc, *, medium: str = "auto", subchannel: str = "stored") -> l
         return lost + reduced(what)
     holds = _HOLDS - (set() if not what.toc or _told(what) else {"toc"})
     lost += lacking(what, holds)
-    if what.catalog:
-        lost.append(Loss("catalog", "catalogue number", content=False))
-    if any(track.postgap for track in what.tracks):
-        text = "postgaps: the next track's pregap has their frames, behind the last track nothing"
-        lost.append(Loss("indexes", text, content=False))
     if any(track.mode == MODE0_2352 for track in what.tracks):
         lost.append(Loss("mode0", "the word for Mode 0: rows say Mode 2", content=False))
     return lost + list(_subchannel_losses(what, made=subchannel == "made"))

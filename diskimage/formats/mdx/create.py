@@ -59,30 +59,13 @@ def losses(what: Disc, **_options: object) -> list[Loss]:
     """
     parts(what)
     lost = lacking(what, _HOLDS)
-    if what.catalog:
-        lost.append(Loss("catalog", "the catalogue number", content=False))
-    if any("SCMS" in track.flags for track in what.tracks):
-        lost.append(Loss("catalog", "the flag SCMS of tracks", content=False))
     first = what.tracks[0]
     early = [p for p in first.pieces if p.source is not None and p.lba < first.lba]
     if any(max(0, piece.lba) < min(piece.stop, first.lba) for piece in early):
         lost.append(Loss("gaps", f"frames hidden before track {first.number}"))
-    if any(track.postgap for track in what.tracks):
-        lost.append(Loss("indexes", "postgaps become frames, or a part of pregaps", content=False))
-    if not what.cdtext and not all(map(_latin, _texts(what))):
-        lost.append(Loss("titles", "letters outside of ISO 8859-1", content=False))
     if any(t.subchannel and any(p.sub is None for p in t.pieces) for t in what.tracks):
         lost.append(MADE)
     return lost
-
-
-def _texts(disc: Disc) -> Iterator[str]:
-    for text in (disc.text, *(track.text for track in disc.tracks)):
-        yield from text.values()
-
-
-def _latin(text: str) -> bool:
-    return all(ord(letter) < 0x100 for letter in text)
 
 
 def create(

@@ -6,7 +6,7 @@ session's first track, a pause that was not stored, a postgap as the pause of th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ from diskimage.model.discs import SessionKind
 
 _HOLDS = {
     "audio", "tracks", "sessions", "subchannel", "subheaders", "pregap", "indexes", "index2",
-    "titles", "cdtext", "catalog", "isrc", "flags",
+    "postgap", "titles", "cdtext", "catalog", "number", "isrc", "flags",
 }  # fmt: skip
 _CODES = {mode.name: code for code, mode in reversed(MODES.items())}
 _WITH_SUB = {AUDIO.name: 0x10, MODE1_2352.name: 0x0F, MODE2_2352.name: 0x11}
@@ -52,23 +52,9 @@ def losses(what: Disc, **_options: object) -> list[Loss]:
     if any(track.postgap for track in what.tracks):
         text = "postgaps become the pause before the next track, the last one is left out"
         lost.append(Loss("gaps", text, content=False))
-    if any("SCMS" in track.flags for track in what.tracks):
-        lost.append(Loss("catalog", "the flag SCMS of tracks", content=False))
     if any(track.subchannel for track in what.tracks) and lacks(what):
         lost.append(MADE)
-    if not what.cdtext and not all(map(_latin, _texts(what))):
-        text = "characters of titles that ISO 8859-1 lacks"
-        lost.append(Loss("titles", text, content=False))
     return lost
-
-
-def _texts(disc: Disc) -> Iterator[str]:
-    for told in (disc.text, *(track.text for track in disc.tracks)):
-        yield from told.values()
-
-
-def _latin(text: str) -> bool:
-    return all(ord(letter) < 0x100 for letter in text)
 
 
 def create(what: Disc, stem: str, **_options: object) -> Plan:

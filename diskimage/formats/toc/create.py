@@ -49,8 +49,8 @@ from diskimage.sources.swap import Swap
 
 OPTIONS = (FRAMING,)
 _HOLDS = {
-    "audio", "tracks", "subchannel", "rw", "subheaders", "indexes", "index2", "titles", "cdtext",
-    "catalog", "isrc", "flags",
+    "audio", "tracks", "subchannel", "rw", "subheaders", "indexes", "index2", "postgap", "titles",
+    "letters", "cdtext", "catalog", "number", "isrc", "flags",
 }  # fmt: skip
 _NAMES = {mode: name for name, mode in MODES.items() if name != "MODE2"}
 
@@ -85,8 +85,6 @@ def losses(what: Disc, **_options: object) -> list[Loss]:
 def _odd(disc: Disc) -> Iterator[Loss]:
     if disc.catalog and not re.fullmatch(r"[0-9]{13}", disc.catalog):
         yield Loss("catalog", f"catalogue number {disc.catalog!r}", content=False)
-    if any("SCMS" in track.flags for track in disc.tracks):
-        yield Loss("catalog", "the flag SCMS of tracks", content=False)
     if any(track.isrc and not _isrc(track) for track in disc.tracks):
         yield Loss("catalog", "ISRC that are not of the standard's form", content=False)
     if any(_layout(track) and not _whole(track) for track in disc.tracks):
