@@ -86,6 +86,7 @@ ENTRIES = (
     Entry("vhd", "diskimage.formats.vhd",
           ((0, b"conectix"), (-512, b"conectix"), (-511, b"conectix")), (".vhd", ".vpc"),
           keeps=("iso",)),
+    Entry("vhdx", "diskimage.formats.vhdx", ((0, b"vhdxfile"),), (".vhdx", ".avhdx")),
     Entry("vmdk", "diskimage.formats.vmdk", (
         (0, b"KDMV"), (0, b"COWD"), (0, b"\xbe\xba\xfe\xca\0\0\0\0"),
         (0, b"# Disk DescriptorFile"), (0, b"\xef\xbb\xbf# Disk DescriptorFile"),
@@ -96,7 +97,6 @@ ENTRIES = (
 
 CONTAINERS = (
     Known("QED", ((0, b"QED\0"),), (".qed",)),
-    Known("VHDX", ((0, b"vhdxfile"),), (".vhdx",)),
     Known("ASIF", ((0, b"shdw"),), (".asif",)),
     Known("AFF", ((0, b"AFF10\x0d\x0a\0"),), (".aff",)),
     Known("Android sparse", ((0, b"\x3a\xff\x26\xed"),), (".simg",)),

@@ -16,6 +16,7 @@ FORMATS = frozenset(  # whose rows are tests here
         "qcow2",
         "vdi",
         "vhd",
+        "vhdx",
         "vmdk",
         "parallels",
         "raw",

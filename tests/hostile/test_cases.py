@@ -32,6 +32,7 @@ TESTED = frozenset(
         "vmdk",
         "parallels",
         "vhd",
+        "vhdx",
         "raw",
         "format",
         "nrg",

@@ -1,0 +1,142 @@
+"""The blocks of a disk: entries with a sector bitmap's between them, and blocks in part present."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from diskimage.errors import CorruptError, TruncatedError
+from diskimage.formats.vhdx import layout
+from diskimage.formats.vhdx.layout import MIB, PLACE, STATE, Disk, Region
+from diskimage.layers.bits import stretches
+from diskimage.layers.gather import gathered
+from diskimage.layers.table import Flat, Match, Pages, Piece, Rule, TableDevice, words
+from diskimage.model import HOLE, Extent, Gate, Kind, Runs, Source
+from diskimage.runs import pack, view
+
+BITMAPS = 1 << 20
+"""Bytes of bitmaps kept."""
+
+
+class Interleaved(NamedTuple):
+    """The entries of `flat` without each that comes behind `ratio` others: a sector bitmap's."""
+
+    flat: Flat
+    ratio: int
+
+    def pieces(self, first: int, last: int) -> Iterator[Piece]:
+        """The entries of blocks [first, last)."""
+        while first < last:
+            chunk = first // self.ratio
+            stop = min(last, (chunk + 1) * self.ratio)
+            for piece in self.flat.pieces(first + chunk, stop + chunk):
+                yield piece._replace(first=piece.first - chunk)
+            first = stop
+
+
+def rule(disk: Disk) -> Rule:
+    """What an entry means. BAD is one that has to be looked at: in part present, or no state.
+
+    Undefined and unmapped blocks read as zeros ([MS-VHDX] 2.5.1.1 leaves their content open).
+    """
+    zeros: tuple[Match, ...] = (Match(4, 0, HOLE),)
+    if disk.differencing:
+        zeros = (Match(STATE, layout.ABSENT, Kind.ABSENT), *zeros)
+    closer = (Match(6, 4, Kind.BAD), Match(STATE, layout.PARTIAL, Kind.BAD))
+    return Rule(width=8, matches=(*zeros, *closer), mask=PLACE)
+
+
+class Blocks:
+    """Blocks where the table says; of those in part present, the sectors that their bitmap has.
+
+    What is not there is the parent's in a differencing disk, else zeros. CorruptError for a block
+    in a state that is none, or in part present without a parent.
+    """
+
+    def __init__(
+        self, disk: Disk, source: Source, table: Region, gate: Gate, info: Mapping[str, object]
+    ) -> None:
+        self.size, self.block, self.info = disk.size, disk.block, info
+        self._disk, self._source = disk, source
+        pages = Pages(source, gate.limits.table_resident)
+        self._flat = Flat(pages, table.at, disk.entries, 8, "the block table")
+        self._bitmaps = Pages(source, BITMAPS)
+        self._table = TableDevice(
+            size=disk.size,
+            block=disk.block,
+            data=source,
+            entries=Interleaved(self._flat, disk.ratio),
+            rule=rule(disk),
+            empty=HOLE,
+        )
+
+    def runs(self, start: int = 0, stop: int | None = None) -> Iterator[Runs]:
+        """The extents of [start, stop). Raises CorruptError, TruncatedError for what is in it."""
+        return gathered(self._pieces(start, self.size if stop is None else stop))
+
+    def _pieces(self, start: int, stop: int) -> Iterator[Runs]:
+        for runs in self._table.runs(start, stop):
+            self._behind_header(runs)
+            if Kind.BAD in runs.kind.tobytes():
+                yield from pack(row for one in view(runs) for row in self._closer(one))
+            else:
+                yield runs
+
+    def _behind_header(self, runs: Runs) -> None:
+        for row, at in enumerate(runs.at):
+            if at < MIB and runs.kind[row] == Kind.DATA:
+                raise self._corrupt(runs.start[row], f"is stored over the header, at {at}")
+
+    def _closer(self, extent: Extent) -> Iterator[Extent]:
+        """The rows of an extent; those of one that the table alone does not tell, by block."""
+        if extent.kind != Kind.BAD:
+            yield extent
+            return
+        start = extent.start
+        while start < extent.stop:
+            stop = min(extent.stop, (start // self.block + 1) * self.block)
+            yield from self._partial(start, stop)
+            start = stop
+
+    def _partial(self, start: int, stop: int) -> Iterator[Extent]:
+        """The sectors of a block that are present, and between them those that are the parent's."""
+        block, skip = divmod(start, self.block)
+        entry = self._entry(self._disk.payload(block))
+        if entry & STATE != layout.PARTIAL:
+            raise self._corrupt(start, f"is in state {entry & STATE}, which is none")
+        if not self._disk.differencing:
+            raise self._corrupt(start, "is in part present, and there is no parent")
+        place, sector = entry & PLACE, self._disk.sector
+        if not MIB <= place <= self._source.size - (stop - block * self.block):
+            text = f"block {block} is stored at {place}, the file has {self._source.size} bytes"
+            raise TruncatedError(text, file=self._source.name, at=self._source.size)
+        first, last = skip // sector, -(-(skip + stop - start) // sector)
+        base = block * self.block
+        for bit, end, there in stretches(self._bitmap(block), first, last, high_first=False):
+            begin = max(start, base + bit * sector)
+            length = min(stop, base + end * sector) - begin
+            if there:
+                at = place + begin - base
+                yield Extent(begin, length, Kind.DATA, source=self._source, at=at)
+            else:
+                yield Extent(begin, length, Kind.ABSENT)
+
+    def _bitmap(self, block: int) -> bytearray:
+        """The bits of a block's sectors."""
+        disk = self._disk
+        entry = self._entry(disk.bitmap(block))
+        if entry & STATE != layout.PRESENT or entry & PLACE < MIB:
+            raise self._corrupt(block * self.block, f"has no sector bitmap (entry {entry:#x})")
+        length = disk.block // disk.sector // 8
+        at = (entry & PLACE) + block % disk.ratio * length
+        return self._bitmaps.read(at, length, "a sector bitmap")
+
+    def _entry(self, number: int) -> int:
+        piece = next(self._flat.pieces(number, number + 1))
+        assert piece.entries is not None
+        return words(bytes(piece.entries), "Q")[0]
+
+    def _corrupt(self, start: int, wrong: str) -> CorruptError:
+        at = self._flat.at + 8 * self._disk.payload(start // self.block)
+        return CorruptError(f"the block of guest byte {start} {wrong}", file=self._source.name,
+                            at=at)  # fmt: skip
