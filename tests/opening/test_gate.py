@@ -48,6 +48,13 @@ def test_what_is_no_name_is_unsafe(name: str, tmp_path: Path) -> None:
         gate(tmp_path).part(name)
 
 
+def test_a_name_that_only_begins_alike_is_another_file(tmp_path: Path) -> None:
+    """A reader that matches names by their beginning opens the wrong file without a word."""
+    (tmp_path / "data.bin.bak").write_bytes(b"old")
+    with pytest.raises(MissingError, match=r"data\.bin"):
+        gate(tmp_path).part("data.bin")
+
+
 def test_a_part_is_found_by_case_or_by_another_name_with_a_warning(tmp_path: Path) -> None:
     (tmp_path / "Track.BIN").write_bytes(b"track")
     held = gate(tmp_path)
