@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from diskimage.errors import UnsupportedError, UsageError
 from diskimage.limits import MIB
@@ -92,6 +92,13 @@ def _worker() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="digest")
 
 
+@runtime_checkable
+class _Quick(Protocol):
+    """A sum that needs no bytes to go on with zeros."""
+
+    def zeros(self, count: int) -> None: ...
+
+
 class Feeder:
     """Feeds every sum the same bytes in order while the caller goes on reading.
 
@@ -112,7 +119,12 @@ class Feeder:
         return self._drain(self._ahead)
 
     def zeros(self, length: int) -> list[memoryview]:
-        """Queue `length` zeros, which nobody has read."""
+        """Queue `length` zeros, which nobody has read; sums with a `zeros` take them at once."""
+        quick = [s.zeros for s in self._sums if isinstance(s, _Quick)]
+        if len(quick) == len(self._sums):
+            futures = [p.submit(go, length) for p, go in zip(self._pools, quick, strict=True)]
+            self._waiting.append((memoryview(ZEROS), futures))
+            return [view for view in self._drain(self._ahead) if view.obj is not ZEROS]
         free: list[memoryview] = []
         while length:
             piece = min(length, len(ZEROS))

@@ -23,8 +23,8 @@ from diskimage.errors import (
     UnsupportedError,
 )
 from diskimage.formats.dmg import FORMAT
-from diskimage.formats.dmg.check import zeros
 from diskimage.formats.dmg.plist import plist
+from diskimage.formats.dmg.sums import zeros
 from diskimage.limits import LIMITS
 from diskimage.model import Device, Disc, Finding
 from diskimage.sources.memory import MemorySource

@@ -173,3 +173,16 @@ def test_qemu_takes_it(way: str, raw: Path, peer: Peer, tmp_path: Path) -> None:
     command: list[str | Path] = [peer("qemu-img"), "convert", "-f", "dmg", "-O", "raw", path, out]
     subprocess.run(command, capture_output=True, check=True)
     assert out.read_bytes() == raw.read_bytes()
+
+
+def test_a_tebibyte_of_holes_costs_no_reading(tmp_path: Path) -> None:
+    """Its sum is told from the number of zeros; `check` tells it in the same way."""
+    raw, path = tmp_path / "a.raw", tmp_path / "a.dmg"
+    with raw.open("wb") as file:
+        file.write(PLAIN)
+        file.truncate(1 << 40)
+    diskimage.convert(raw, path)
+    with diskimage.open(path) as image:
+        assert image.size == 1 << 40
+        assert image.read(0, len(PLAIN) + 512) == PLAIN + bytes(512)
+        assert list(image.problems()) == []

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from diskimage.errors import DiskImageError
 from diskimage.formats.dmg.layout import CRC32, IGNORE, ZERO, Koly, Sum, Table
 from diskimage.formats.dmg.open import Udif
+from diskimage.formats.dmg.sums import zeros
 from diskimage.limits import MIB
 from diskimage.model import Finding, Source
 
@@ -77,25 +78,3 @@ def _fork(part: Source, koly: Koly) -> int:
         crc = zlib.crc32(buffer[:got], crc)
         at += got or stop
     return crc
-
-
-def zeros(crc: int, count: int) -> int:
-    """The CRC-32 `crc` after `count` more zero bytes, whatever their number: a product with x^8n.
-
-    Polynomials are reflected: the highest bit of 32 is x^0.
-    """
-    power, factor = 1 << 31, 1 << 23  # x^0, x^8
-    while count:
-        if count & 1:
-            power = _times(power, factor)
-        factor, count = _times(factor, factor), count >> 1
-    return _times(crc ^ 0xFFFFFFFF, power) ^ 0xFFFFFFFF
-
-
-def _times(a: int, b: int) -> int:
-    product = 0
-    for bit in range(31, -1, -1):
-        if a >> bit & 1:
-            product ^= b
-        b = b >> 1 ^ (0xEDB88320 if b & 1 else 0)
-    return product

@@ -10,7 +10,6 @@ from __future__ import annotations
 import zlib
 from base64 import b64encode
 from collections.abc import Callable
-from functools import cached_property
 from secrets import token_bytes
 from typing import NamedTuple
 
@@ -34,6 +33,7 @@ from diskimage.formats.dmg.layout import (
     ZERO,
     ZLIB,
 )
+from diskimage.formats.dmg.sums import Crc
 from diskimage.limits import LIMITS, MIB
 from diskimage.model import Barrier, Codec, Device, Disc, Loss, Option, Pack, Packed, Plan, Put
 from diskimage.words import parse_size, rounded, size_text
@@ -58,26 +58,6 @@ OPTIONS = (
     Option("level", "zlib 1 to 12, bzip2 1 to 9, lzma 0 to 9", "effort; 6, 9 and 6 unless said"),
     Option("chunk", "64K to 8M", "bytes that are coded at once; 1M unless said"),
 )
-
-
-class Crc:
-    """CRC-32 (ISO 3309) as a running digest, by ISA-L where it is installed."""
-
-    def __init__(self) -> None:
-        self.value = 0
-
-    def update(self, data: memoryview | bytes) -> None:
-        """Go on with `data`."""
-        self.value = self._crc32(data, self.value)
-
-    @cached_property
-    def _crc32(self) -> Callable[[memoryview | bytes, int], int]:
-        try:
-            from isal import isal_zlib
-        except ImportError:
-            return zlib.crc32
-        quick: Callable[[memoryview | bytes, int], int] = isal_zlib.crc32
-        return quick
 
 
 class Shape(NamedTuple):
@@ -147,7 +127,7 @@ def create(what: Device | Disc, stem: str, **options: str) -> Plan:
         packed: Packed = yield step
         _rows(rows, packed, wanted, done, step.chunk, stem)
         done, end = done + packed.done, packed.end
-    image.update(bytes(wanted.size - device.size))
+    image.zeros(wanted.size - device.size)
     rows += _row(END, wanted.size, 0, end, 0)
     table = MISH.build(_table(wanted, len(rows) // ENTRY, image.value)) + rows
     listed = _list(table)
