@@ -94,7 +94,8 @@ def map(image: What | Image, *, layer: bool = False, **how: Unpack[Opening]) -> 
 def records(image: Image) -> Iterator[Record]:
     """The rows of an open image's map, as few as their fields allow."""
     last: Record | None = None
-    for record in _rows(image.device, 0, image.size, 0):
+    files = image.source.fd is not None  # what has no descriptor then is computed
+    for record in _rows(image.device, 0, image.size, 0, files):
         if last is not None and _continues(last, record):
             last = last._replace(length=last.length + record.length)
             continue
@@ -111,7 +112,7 @@ def _continues(a: Record, b: Record) -> bool:
     return a.offset is None or a.offset + a.length == b.offset
 
 
-def _rows(device: Device, start: int, stop: int, depth: int) -> Iterator[Record]:
+def _rows(device: Device, start: int, stop: int, depth: int, files: bool) -> Iterator[Record]:
     """The rows of [start, stop): what a layer does not answer is asked of the one below it."""
     if not isinstance(device, Overlay):
         # with no backing such formats read as zeros what they do not hold at all
@@ -120,16 +121,18 @@ def _rows(device: Device, start: int, stop: int, depth: int) -> Iterator[Record]
         flat = isinstance(parts, list) and len(parts) == 1  # raw: a hole has its place too
         for runs in guarded(device, start, stop):
             for extent in joined(view(runs)):
-                yield _record(extent, depth, layered, flat)
+                record = _record(extent, depth, layered, flat)
+                computed = files and extent.source is not None and extent.source.fd is None
+                yield record._replace(offset=None) if computed else record
         return
-    for row in _rows(device.top, start, stop, depth):
+    for row in _rows(device.top, start, stop, depth, files):
         if row.kind != "absent":
             yield row
             continue
         end = row.start + row.length
         below = min(end, device.bottom.size)
         if row.start < below:
-            yield from _rows(device.bottom, row.start, below, depth + 1)
+            yield from _rows(device.bottom, row.start, below, depth + 1, files)
         if max(row.start, below) < end:
             at = max(row.start, below)
             yield Record(at, end - at, depth, False, True, False, None, "hole")

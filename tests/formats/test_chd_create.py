@@ -182,6 +182,37 @@ def test_equal_hunks_are_stored_once(tmp_path: Path) -> None:
         assert got.read((1 << 30) + 39 * 4096, 8192) == bytes(4096) + block
 
 
+def test_a_measure_is_no_less_than_what_is_written(tmp_path: Path) -> None:
+    sparse = tmp_path / "a.raw"
+    with sparse.open("wb") as file:
+        for at in (0, 5 << 20, 90 << 20):
+            file.seek(at)
+            file.write(b"".join(frames.sectors(8)))
+        file.truncate(100 << 20)
+    for codecs in ("none", "zlib"):
+        target = tmp_path / f"{codecs}.chd"
+        diskimage.convert(sparse, target, codecs=codecs)
+        told = diskimage.measure(sparse, "chd", options={"codecs": codecs})
+        assert target.stat().st_size <= told.required < 500_000
+
+
+def test_hunks_grow_with_the_disk_and_a_map_has_its_bounds(tmp_path: Path) -> None:
+    huge = Placed([Extent(0, 1 << 40, Kind.ZERO, hole=True)], 512)
+    with pytest.raises(UsageError, match="metadata"):
+        next(create(huge, "a", hunk=4096))
+    path = on_disk(tmp_path, Placed([Extent(0, 9 << 30, Kind.ZERO, hole=True)], 512), codecs="none")
+    with image.open(path) as got:
+        assert (got.size, got.info["hunk_size"]) == (9 << 30, 8192)
+
+
+def test_the_map_tells_no_place_for_what_is_decoded(tmp_path: Path) -> None:
+    device = Placed([Extent(0, 8192, Kind.DATA, MemorySource(b"".join(frames.sectors(4))))], 512)
+    for codecs, placed in (("zlib", False), ("none", True)):
+        path = on_disk(tmp_path, device, f"{codecs}.chd", codecs=codecs)
+        rows = list(diskimage.map(path).records)
+        assert [row.offset is not None for row in rows] == [placed] * len(rows)
+
+
 @pytest.mark.parametrize("codecs", ["none", "zlib", "lzma", "lzma,zlib,flac"])
 @pytest.mark.parametrize("size", [512 * 1001, 512 * 16 * 63 * 2, 300_000])
 def test_disks_that_chdman_extracts(codecs: str, size: int, peer: Peer, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from diskimage.formats.chd.opening import DISK, DVD, total
 from diskimage.formats.chd.units import TYPES, extents, parts, text
 from diskimage.kernels.chd import Layout, crc16, map_write
 from diskimage.layers.records import Placed
-from diskimage.limits import MIB
+from diskimage.limits import LIMITS, MIB
 from diskimage.model import (
     Barrier,
     Device,
@@ -42,7 +42,7 @@ from diskimage.model import (
     Size,
     Step,
 )
-from diskimage.words import rounded
+from diskimage.words import rounded, size_text
 
 OPTIONS = (
     Option("codecs", "none, or up to four of lzma, zlib, zstd, flac",
@@ -59,6 +59,8 @@ _HOLDS = {
 _COUNTS = 1  # flag of metadata: it counts for the SHA-1 of all
 _DVD_SECTOR = 2048
 _FULL = 1 << 32
+_LARGEST = MIB  # bytes of a hunk: chdman takes no larger ones
+_MANY = 1 << 21  # hunks whose map and what became of them take 80 MiB
 
 Entry = tuple[bytes, int, bytes]
 """Metadata: tag, flag, data."""
@@ -113,7 +115,7 @@ def _shape(what: Device | Disc, codecs: str, hunk: int | str) -> Shape:
     dvd = sector == _DVD_SECTOR
     entry = (DVD, _COUNTS, b"\0") if dvd else (DISK, _COUNTS, _geometry(size // SECTOR))
     names = _codecs(codecs, "lzma,zlib")
-    return Shape(device, size, sector, _hunk(hunk, 4096, sector), names, [entry])
+    return Shape(device, size, sector, _hunk(hunk, 4096, sector, size), names, [entry])
 
 
 def _disc(what: Disc, codecs: str, hunk: int | str) -> Shape:
@@ -126,7 +128,7 @@ def _disc(what: Disc, codecs: str, hunk: int | str) -> Shape:
     entries: list[Entry] = [(tag, _COUNTS, text(part, gd=gd)) for part in made]
     names = tuple(_CD[name] for name in _codecs(codecs, "lzma,zlib,flac"))
     return Shape(
-        device, device.size, UNIT, _hunk(hunk, 8 * UNIT, UNIT), names,
+        device, device.size, UNIT, _hunk(hunk, 8 * UNIT, UNIT, device.size), names,
         [*entries, (TAG, 0, written(what))],
     )  # fmt: skip
 
@@ -140,13 +142,24 @@ def _codecs(said: str, usual: str) -> tuple[str, ...]:
     return names
 
 
-def _hunk(said: int | str, usual: int, unit: int) -> int:
+def _hunk(said: int | str, usual: int, unit: int, size: int) -> int:
+    """Bytes of a hunk: what is said, else `usual` ones, larger where these were too many."""
     try:
-        hunk = int(said) or usual
+        hunk = int(said)
     except ValueError:
-        hunk = 0
-    if hunk % unit or not 0 < hunk <= MIB:
-        raise UsageError(f"hunk={said!r}", remedy=f"a multiple of {unit}, at most {MIB}")
+        hunk = -1
+    if not hunk:
+        hunk = usual
+        while size > hunk * _MANY and 2 * hunk <= _LARGEST:
+            hunk *= 2
+    if hunk % unit or not 0 < hunk <= _LARGEST:
+        raise UsageError(f"hunk={said!r}", remedy=f"a multiple of {unit}, at most {_LARGEST}")
+    if -(-size // hunk) * ROW > LIMITS.metadata:
+        raise UsageError(
+            f"{size_text(size)} in hunks of {hunk} bytes need a map of more than metadata"
+            f" {LIMITS.metadata}",
+            remedy=f"choose larger hunks: at most {_LARGEST} bytes, or another format, as qcow2",
+        )
     return hunk
 
 

@@ -43,14 +43,21 @@ WRITTEN = Padded(HEADER, Struct("prefix" / PREFIX, "body" / V5))
 LENGTHS = {3: 120, 4: 108, 5: HEADER}
 HAS_PARENT = 1  # flag of versions 3 and 4
 
+_LEVEL = 9  # of deflate: chdman's
+
+
+def _deflate() -> Codec:
+    return codecs.deflate(level=_LEVEL)
+
+
 CODECS: dict[str, Callable[[], Codec]] = {
-    "zlib": codecs.deflate,
+    "zlib": _deflate,
     "lzma": codecs.lzma,
     "huff": codecs.huffman,
     "flac": codecs.flac,
     "zstd": codecs.zstd,
-    "cdzl": lambda: codecs.cd_frames(codecs.deflate(), codecs.deflate()),
-    "cdlz": lambda: codecs.cd_frames(codecs.lzma(), codecs.deflate()),
+    "cdzl": lambda: codecs.cd_frames(_deflate(), _deflate()),
+    "cdlz": lambda: codecs.cd_frames(codecs.lzma(), _deflate()),
     "cdzs": lambda: codecs.cd_frames(codecs.zstd(), codecs.zstd()),
     "cdfl": codecs.cd_sound,
 }
