@@ -1,7 +1,7 @@
 """Raw images: the file is the guest; also a set of parts, .001 .002 or .aa .ab, in order.
 
-Facts: libsmraw's naming rules (width fixed by the first name, gap-free), SEEK_HOLE for what takes
-no space. Not supported: sets whose suffix widens (.999 to .1000).
+Facts: libsmraw's naming rules (width fixed by the first name until it is used up, gap-free),
+SEEK_HOLE for what takes no space.
 """
 
 from __future__ import annotations
@@ -64,18 +64,23 @@ class RawDevice:
         yield Barrier()
 
 
-def next_suffix(suffix: str) -> str | None:
-    """The suffix that follows in a set: .001 .002, .aa .ab; None after the last of its width."""
+def next_suffixes(suffix: str) -> tuple[str, ...]:
+    """The suffixes that may follow in a set, the usual one first; none after .zz.
+
+    .001 .002, .999 .1000 (FTK Imager); .aa .ab, and from .yz on .za or .zaaa: split of GNU keeps
+    names that begin with z for sets that grow (coreutils: split invocation, --suffix-length).
+    """
     if suffix.isdecimal():
-        following = f"{int(suffix) + 1:0{len(suffix)}d}"
-        return following if len(following) == len(suffix) else None
-    letters = list(suffix)
-    for place in range(len(letters) - 1, -1, -1):
-        if letters[place].lower() != "z":
-            letters[place] = chr(ord(letters[place]) + 1)
-            return "".join(letters)
-        letters[place] = "a"
-    return None
+        return (f"{int(suffix) + 1:0{len(suffix)}d}",)
+    rest = suffix.rstrip("zZ")
+    if not rest:
+        return ()
+    low = "A" if suffix.isupper() else "a"
+    tail = len(suffix) - len(rest)
+    usual = rest[:-1] + chr(ord(rest[-1]) + 1) + low * tail
+    if tail and rest[-1] in "yY" and not rest[:-1].strip("zZ"):
+        return usual, usual[: len(rest)] + low * (tail + 2)
+    return (usual,)
 
 
 def is_first(suffix: str) -> bool:
@@ -92,25 +97,35 @@ def series(name: str, siblings: tuple[str, ...], most: int) -> list[str]:
         return []
     present = {s for s in siblings if s.startswith(stem + dot) and _of_set(s, stem, suffix)}
     names: list[str] = []
-    following = next_suffix(suffix)
-    while following is not None and f"{stem}.{following}" in present:
-        names.append(f"{stem}.{following}")
+    expected = next_suffixes(suffix)
+    while here := [one for one in expected if f"{stem}.{one}" in present]:
+        names.append(f"{stem}.{here[0]}")
         if len(names) > most:
             raise LimitError(f"more than {most} parts in a set", file=name)
-        following = next_suffix(following)
-    later = present - set(names) - {name}
-    if following is not None and any(s > f"{stem}.{following}" for s in later):
+        expected = next_suffixes(here[0])
+    later = sorted(present - set(names) - {name}, key=_rank)
+    if expected and later and _rank(later[-1]) > _rank(f"{stem}.{expected[0]}"):
         raise MissingError(
-            f"part {stem}.{following} is missing, {max(later)} is there",
+            f"part {stem}.{expected[0]} is missing, {later[-1]} is there",
             file=name,
             remedy="put the part beside the others, or open with --format raw a joined copy",
         )
     return names
 
 
+def _rank(name: str) -> tuple[int, str]:
+    """The order of the parts of a set: wider suffixes come later."""
+    return len(name), name
+
+
 def _of_set(name: str, stem: str, suffix: str) -> bool:
+    """Whether the end of a name is a suffix of the set that begins with `suffix`."""
     end = name[len(stem) + 1 :]
-    return len(end) == len(suffix) and (end.isdecimal() if suffix.isdecimal() else end.isalpha())
+    wider = len(end) - len(suffix)
+    if suffix.isdecimal():
+        return end.isdecimal() and (wider == 0 or (wider > 0 and end[0] != "0"))
+    grown = wider > 0 and wider % 2 == 0 and set(end[: wider // 2].lower()) == {"z"}
+    return end.isalpha() and end.isascii() and (wider == 0 or grown)
 
 
 def probe(look: Look) -> Bid | None:

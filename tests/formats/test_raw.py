@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from diskimage import image
 from diskimage.errors import MissingError, UnsupportedError, UsageError
-from diskimage.formats.raw import is_first, next_suffix, open_raw
+from diskimage.formats.raw import is_first, next_suffixes, open_raw, series
 from diskimage.model import Kind
 from diskimage.sources.memory import MemorySource
 from tests.makers.gate import OpenGate
@@ -110,9 +112,34 @@ def test_a_gap_in_a_set_is_named(tmp_path: Path) -> None:
 
 
 def test_suffixes_follow_one_another() -> None:
-    assert [next_suffix(s) for s in ("001", "009", "aa", "az", "999", "zz")] == [
-        "002", "010", "ab", "ba", None, None,
+    told = {
+        s: next_suffixes(s) for s in ("001", "009", "999", "aa", "az", "AZ", "yz", "zz", "zaaa")
+    }
+    assert list(told.values()) == [
+        ("002",), ("010",), ("1000",), ("ab",), ("ba",), ("BA",), ("za", "zaaa"), (), ("zaab",),
     ]  # fmt: skip
+    assert next_suffixes("zyzz") == ("zzaa", "zzaaaa")
     assert [s for s in ("000", "001", "002", "aa", "ab", "a", "1", "img") if is_first(s)] == [
         "000", "001", "aa",
     ]  # fmt: skip
+
+
+def test_a_set_goes_on_where_its_width_ends() -> None:
+    numbers = [f"a.{n:03}" for n in range(1, 1010)]
+    assert series("a.001", tuple(reversed(numbers)), 9999) == numbers[1:]
+    with pytest.raises(MissingError, match=r"a\.1000 is missing, a\.1009 is there"):
+        series("a.001", tuple(one for one in numbers if one != "a.1000"), 9999)
+    assert series("a.001", ("a.001", "a.002", "a.0003"), 9999) == ["a.002"]
+
+
+def test_sets_of_gnu_split_grow(tmp_path: Path, peer: Callable[[str], str]) -> None:
+    whole = tmp_path / "whole"
+    whole.write_bytes(b"".join(b"%511d\n" % n for n in range(1400)))
+    subprocess.run([peer("split"), "-b", "512", whole, tmp_path / "a."], check=True)
+    assert (tmp_path / "a.zaaa").exists()
+    (tmp_path / "a.conf").write_bytes(b"no part")
+    with image.open(tmp_path / "a.aa") as opened:
+        assert opened.read(0, opened.size) == whole.read_bytes()
+    (tmp_path / "a.zaab").unlink()
+    with pytest.raises(MissingError, match=r"a\.zaab is missing"):
+        image.open(tmp_path / "a.aa")
