@@ -378,12 +378,7 @@ def _gate(
 
 
 def _opened(
-    source: Source,
-    format: str | None,
-    gate: FileGate,
-    policy: FramePolicy,
-    *,
-    writable: bool,
+    source: Source, format: str | None, gate: FileGate, policy: FramePolicy, *, writable: bool
 ) -> Image:
     rules, note = registry.chosen(source, format)
     if writable and ("write" not in rules.can or source.fd is None):

@@ -25,15 +25,7 @@ from diskimage.gate import Policy, Secret
 from diskimage.image import Image
 from diskimage.jobs.frames import content, keeping
 from diskimage.jobs.opening import held, told, work
-from diskimage.jobs.publishing import (
-    PIPE,
-    backed,
-    named_by,
-    refuse,
-    settled,
-    sink_for,
-    with_parent,
-)
+from diskimage.jobs.publishing import PIPE, backed, named_by, refuse, settled, sink_for
 from diskimage.limits import LIMITS, Limits
 from diskimage.model import (
     Copy,
@@ -117,8 +109,7 @@ def convert(
     """
     began, path, options = time.monotonic(), os.fspath(target), {**(options or {}), **more}
     rules, stem = target_rules(path, to, options), stem_of(path)
-    parents, missing = backed(path, options)
-    options = with_parent(rules, path, options)
+    parents, missing, options = backed(rules, path, options)
     policy = FramePolicy(check=check, repair=repair, cut_form2="form2" in lossy)
     with held(
         source, format=format, references=references, limits=limits, password=password

@@ -18,7 +18,7 @@ from diskimage.filesystems.iso9660_author import author
 from diskimage.image import open
 from diskimage.jobs.convert import stem_of, target_rules
 from diskimage.jobs.opening import told, work
-from diskimage.jobs.publishing import PIPE, backed, refuse, sink_for, with_parent
+from diskimage.jobs.publishing import PIPE, backed, refuse, sink_for
 from diskimage.layers.blank import Blank
 from diskimage.limits import LIMITS
 from diskimage.model import HOLE, Finding, Format, Kind, Plan
@@ -69,8 +69,7 @@ def create(
         size = _of_tree(path, from_tree, size, to, options, overwrite)
         return Created(path, "iso", size, (path,), time.monotonic() - began)
     rules = target_rules(path, to, options)
-    parents, missing = backed(path, options)
-    options = with_parent(rules, path, options)
+    parents, missing, options = backed(rules, path, options)
     guard = refuse((), parents)
     sink = sink_for(path, overwrite=overwrite, durable=durable, guard=guard)
     size = _size(size, path, options)

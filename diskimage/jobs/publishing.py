@@ -62,8 +62,11 @@ def named_by(image: Image) -> list[str]:
     return [str(folder / row.name) for row in image.references if not row.opened]
 
 
-def backed(path: str, options: Mapping[str, object]) -> tuple[list[str], list[Finding]]:
-    """The path of the backing that a target at `path` is to have, and a warning if none is there.
+def backed(
+    rules: Format, path: str, options: Mapping[str, object]
+) -> tuple[list[str], list[Finding], Mapping[str, object]]:
+    """The path of the backing that a target at `path` is to have, a warning if none is there, and
+    `options`, with what the backing says of itself where the format writes that down.
 
     UsageError for a format of it that is none: as backings are never probed, what names such a
     one could not be opened again.
@@ -74,18 +77,16 @@ def backed(path: str, options: Mapping[str, object]) -> tuple[list[str], list[Fi
     if isinstance(format, str):
         registry.named(format)
     if not isinstance(name, str):
-        return [], []
+        return [], [], options
+    options = _with_parent(rules, path, options)
     backing = str(Path(path).parent / name)
     if path == PIPE or ("\0" not in name and os.path.lexists(os.path.realpath(backing))):
-        return [backing], []
-    return [backing], [Finding("missing", f"its backing {escape(name)} does not exist")]
+        return [backing], [], options
+    return [backing], [Finding("missing", f"its backing {escape(name)} does not exist")], options
 
 
-def with_parent(rules: Format, path: str, options: Mapping[str, object]) -> Mapping[str, object]:
-    """`options`, and what the backing says of itself where the format writes that down.
-
-    Raises what opening it raises: such an image is made over a parent that is there.
-    """
+def _with_parent(rules: Format, path: str, options: Mapping[str, object]) -> Mapping[str, object]:
+    """`options`, and what the backing says of itself. Raises what opening it raises."""
     name, format = options.get("backing"), options.get("backing_format")
     if not (rules.parented and isinstance(name, str) and isinstance(format, str)):
         return options
