@@ -283,3 +283,59 @@ def test_the_plan_in_memory_is_the_image(subformat: str) -> None:
     content = CONTENTS["hidden zeros"]
     image = image_of(create(disk(content), "a", subformat=subformat))
     assert read(open_vmdk(MemorySource(image), OpenGate())) == content
+
+
+def over(base: Path, folder: Path, content: Rows) -> Path:
+    """`content` as a child of `base`."""
+    with face.open(base) as parent:
+        known = {**parent.info, "size": parent.size}
+    path = folder / "child.vmdk"
+    plan = create(content, "child", backing=base.name, backing_format="vmdk", parent=known)
+    run(plan, FileSink(str(path), durable=False), Work(threads=2))
+    return path
+
+
+def test_a_child_holds_its_own_bytes_and_hides_what_it_makes_zero(
+    tmp_path: Path, peer: Peer
+) -> None:
+    base = made(disk(noise(4 * MIB)), tmp_path)
+    source = MemorySource(noise(MIB, 9))
+    rows = Rows([Extent(0, MIB, Kind.ABSENT), Extent(MIB, MIB, Kind.DATA, source=source),
+                 Extent(2 * MIB, MIB, Kind.ZERO, hole=True),
+                 Extent(3 * MIB, MIB, Kind.ABSENT)])  # fmt: skip
+    child = over(base, tmp_path, rows)
+    wanted = noise(4 * MIB)
+    wanted = wanted[:MIB] + noise(MIB, 9) + bytes(MIB) + wanted[3 * MIB :]
+    with face.open(child, references="siblings") as opened:
+        assert opened.read(0, opened.size) == wanted
+        assert list(opened.problems()) == []
+    back = tmp_path / "back.raw"
+    command: list[str | Path] = [peer("qemu-img"), "convert", "-O", "raw", child, back]
+    subprocess.run(command, check=True, capture_output=True)
+    assert back.read_bytes() == wanted
+
+
+def test_a_new_layer_of_the_command_is_empty_over_its_parent(
+    dim: str, tmp_path: Path, peer: Peer
+) -> None:
+    made(disk(CONTENTS["text"] + bytes(208)), tmp_path)
+    words = ["create", "child.vmdk", "-o", "backing=a.vmdk", "-o", "backing_format=vmdk"]
+    subprocess.run([dim, *words], cwd=tmp_path, check=True, capture_output=True)
+    with face.open(tmp_path / "child.vmdk", references="list") as layer:
+        assert [row.kind for row in layer.extents()] == [Kind.ABSENT]
+    command = [peer("qemu-img"), "compare", "child.vmdk", "a.vmdk"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"backing": "/a.vmdk"}, {"backing": "..\\a.vmdk"}, {"backing": "C:a.vmdk"}, {"backing": ""},
+     {"backing_format": "raw"}, {"subformat": "streamOptimized"}, {"parent": None},
+     {"parent": {"cid": None, "size": 512}}, {"parent": {"cid": "1", "size": 1024}}],
+)  # fmt: skip
+def test_a_child_that_cannot_be_is_refused(options: dict[str, object]) -> None:
+    known: dict[str, object] = {"cid": "00000001", "size": 512}
+    right = {"backing": "a.vmdk", "backing_format": "vmdk", "parent": known}
+    next(create(Blank(512, Kind.ABSENT), "b", **right))
+    with pytest.raises(UsageError):
+        next(create(Blank(512, Kind.ABSENT), "b", **{**right, **options}))

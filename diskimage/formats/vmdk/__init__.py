@@ -1,7 +1,6 @@
 """VMDK, the disk image of VMware: descriptors, flat, sparse, streamed, COWD and seSparse extents.
 
-Not supported: device extents (raw device mappings), vSAN sparse extents, creating over a parent,
-writing in place.
+Not supported: device extents (raw device mappings), vSAN sparse extents, writing in place.
 """
 
 from __future__ import annotations
@@ -33,4 +32,5 @@ FORMAT = Format(
     full=full,
     options=OPTIONS,
     in_order=in_order,
+    parented=True,
 )

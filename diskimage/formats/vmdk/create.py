@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from diskimage import codecs
 from diskimage.disc.reduce import losses as reduced, user_bytes
 from diskimage.errors import UsageError
 from diskimage.formats.vmdk import layout
-from diskimage.formats.vmdk.describe import ROOM as TEXT, describe
+from diskimage.formats.vmdk.describe import NO_CID, ROOM as TEXT, describe
 from diskimage.formats.vmdk.layout import MARKER, PER_TABLE, SECTOR, SPARSE
 from diskimage.layers.gather import hole
-from diskimage.layers.parts import filled
+from diskimage.layers.parts import ANSWERED, filled
 from diskimage.layers.slice import Slice
 from diskimage.layers.table import written
 from diskimage.limits import LIMITS, MIB
@@ -60,6 +60,8 @@ OPTIONS = (
     Option("profile", "esxi", "a stream that ESXi and OVF take, by its specification"),
     Option("level", "0 to 12", "effort of a stream's compression; 6 unless said"),
     Option("adapter", "|".join(ADAPTERS), "the disk's controller; lsilogic unless said"),
+    Option("backing", "NAME", "the parent of a monolithicSparse disk, relative to the image"),
+    Option("backing_format", "vmdk", "the parent's format; needed with backing"),
 )
 
 Written = Generator[Step, Any, bytes]
@@ -73,6 +75,8 @@ class Shape(NamedTuple):
     size: int
     level: int
     adapter: str
+    backing: str = ""
+    parent_cid: str = NO_CID
 
     @property
     def extents(self) -> list[int]:
@@ -127,6 +131,9 @@ def shape(
     profile: str | None = None,
     level: int | str = 6,
     adapter: str = "lsilogic",
+    backing: str | None = None,
+    backing_format: str | None = None,
+    parent: Mapping[str, object] | None = None,
 ) -> Shape:
     """The options, held against each other. UsageError."""
     if profile is not None and profile not in PROFILES:
@@ -145,6 +152,8 @@ def shape(
     if not (text.isascii() and text.isdecimal() and len(text) < 3 and int(text) <= 12):
         raise UsageError(f"level {level!r}", remedy="a number from 0 to 12")
     made = Shape(chosen, rounded(size, SECTOR), int(text), adapter)
+    if backing is not None:
+        made = _over(made, backing, backing_format, parent)
     if chosen in ONE_FILE and stored(made) > TOP * SECTOR:
         raise UsageError(
             f"{size_text(size)} do not fit in {chosen}, whose files end at 2 TiB",
@@ -156,9 +165,31 @@ def shape(
     return made
 
 
+def _over(
+    made: Shape, backing: str, format: str | None, parent: Mapping[str, object] | None
+) -> Shape:
+    """A disk over its parent, which has to be there: its CID is written down. UsageError."""
+    if made.subformat != SUBFORMATS[0]:
+        raise UsageError(f"{made.subformat} over a parent", remedy=f"use {SUBFORMATS[0]}")
+    if format != "vmdk":
+        raise UsageError(f"a parent of format {format!r}", remedy="say backing_format=vmdk")
+    below = backing.replace("\\", "/").split("/")
+    if below[0] == "" or ".." in below or ":" in backing:
+        raise UsageError(f"a parent called {backing!r}",
+                         remedy="name it below the image's directory")  # fmt: skip
+    cid = None if parent is None else parent.get("cid")
+    if parent is None or not isinstance(cid, str):
+        raise UsageError("the parent's CID is not known", remedy="put it in place")
+    if parent.get("size") != made.size:
+        raise UsageError(f"a disk of {made.size} bytes over a parent of {parent.get('size')}",
+                         remedy="a disk is as large as its parent")  # fmt: skip
+    return made._replace(backing=backing, parent_cid=cid)
+
+
 def full(size: int, **options: Any) -> int:
     """The bytes of all files with every grain of `size` guest bytes stored."""
-    return stored(shape(size, **options))
+    parent = {"cid": NO_CID, "size": rounded(size, SECTOR)}
+    return stored(shape(size, **{"parent": parent, **options}))
 
 
 def stored(made: Shape) -> int:
@@ -177,12 +208,17 @@ def stored(made: Shape) -> int:
 
 def in_order(**options: Any) -> bool:
     """Whether what these options make is written from its first byte to its last."""
-    return shape(0, **options).subformat == "streamOptimized"
+    chosen = {name: options[name] for name in ("subformat", "profile") if name in options}
+    return shape(0, **chosen).subformat == "streamOptimized"
 
 
 def losses(what: Device | Disc, **_: object) -> list[Loss]:
-    """Sizes are whole sectors."""
-    return reduced(what, SECTOR, "a VMDK has whole sectors")
+    """Sizes are whole sectors, of 512 bytes."""
+    lost = reduced(what, SECTOR, "a VMDK has whole sectors")
+    sector = what.info.get("sector_size", SECTOR)
+    if sector == 4096:  # of a disk; a disc's 2048 bytes are no such promise
+        lost.append(Loss("sectors", f"its sectors of {sector} bytes become such of {SECTOR}"))
+    return lost
 
 
 def create(what: Device | Disc, stem: str, **options: Any) -> Plan:
@@ -193,8 +229,10 @@ def create(what: Device | Disc, stem: str, **options: Any) -> Plan:
     if name == "streamOptimized":
         yield from _stream(device, made, stem)
     elif name == "monolithicSparse":
-        text = describe(name, [(made.size, "SPARSE", f"{stem}.vmdk")], made.size, made.adapter)
-        header = yield from _sparse(device, places(made.size, TEXT), "", text)
+        lines = [(made.size, "SPARSE", f"{stem}.vmdk")]
+        text = describe(name, lines, made.size, made.adapter, made.parent_cid, made.backing)
+        over = bool(made.backing)
+        header = yield from _sparse(device, places(made.size, TEXT), "", text, over=over)
         yield Barrier()
         yield Put(0, header)
     else:
@@ -220,19 +258,19 @@ def _set(device: Device, made: Shape, stem: str) -> Plan:
     yield Put(0, describe(made.subformat, lines, made.size, made.adapter))
 
 
-def _sparse(device: Device, at: Places, file: str, text: bytes) -> Written:
-    """All of a sparse extent but its header, which is the result."""
+def _sparse(device: Device, at: Places, file: str, text: bytes, *, over: bool = False) -> Written:
+    """All of a sparse extent, `over` a parent or not, but its header, which is the result."""
     if at.directory:
         yield Copy(iter((hole(0, 2 * at.directory),)), at.copy_at, file=file)
     end = at.data_at
     yield Size(end, file=file)
-    for group in filled(device, GROUP * COVER, CONTENT):
+    for group in filled(device, GROUP * COVER, ANSWERED if over else CONTENT):
         first = group * GROUP
         start, stop = first * COVER, min(device.size, (first + GROUP) * COVER)
         runs = device.runs(start, stop)
         packed: Packed = yield Pack(runs, GRAIN, (), end, align=GRAIN, file=file)
         end = packed.end
-        entries = written(_entries(packed, start))
+        entries = written(_entries_over(packed) if over else _entries(packed, start))
         for directory in (at.copy_at, at.directory_at):
             yield Put(at.tables_at(directory) + first * TABLE, entries, file=file)
     for directory in (at.copy_at, at.directory_at):
@@ -241,8 +279,9 @@ def _sparse(device: Device, at: Places, file: str, text: bytes) -> Written:
     if text:
         yield Put(SECTOR, text.ljust(at.text, b"\0"), file=file)
     return _header(
-        at.size, at.directory_at, descriptor=at.text, overhead=at.data_at, copy_at=at.copy_at
-    )
+        at.size, at.directory_at, descriptor=at.text, overhead=at.data_at, copy_at=at.copy_at,
+        zeros=over,
+    )  # fmt: skip
 
 
 def _directory(at: int, first: int, tables: int, file: str) -> Iterator[Step]:
@@ -266,16 +305,22 @@ def _entries(packed: Packed, start: int) -> array[int]:
     return array("I", [0 if to < 0 else to // SECTOR for to in packed.to])
 
 
+def _entries_over(packed: Packed) -> array[int]:
+    """Where each grain is; 1 where zeros hide what a parent holds, 0 where nothing does."""
+    return array("I", [to // SECTOR if to >= 0 else to + 2 for to in packed.to])
+
+
 def _header(
     size: int, directory_at: int, *, descriptor: int, overhead: int, copy_at: int = 0,
-    stream: bool = False,
+    stream: bool = False, zeros: bool = False,
 ) -> bytes:  # fmt: skip
     """The first sector, or the footer. Places in bytes; -1: the footer knows."""
     flags = layout.NEWLINE_TEST
     flags |= layout.COMPRESSED | layout.MARKERS if stream else layout.REDUNDANT
+    flags |= zeros * layout.ZERO_GRAINS
     where = layout.IN_FOOTER if directory_at < 0 else directory_at // SECTOR
     made: bytes = SPARSE.build({
-        "version": 3 if stream else 1, "flags": flags, "capacity": size // SECTOR,
+        "version": 3 if stream else 1 + zeros, "flags": flags, "capacity": size // SECTOR,
         "grain": GRAIN // SECTOR, "descriptor_at": 1 if descriptor else 0,
         "descriptor_sectors": descriptor // SECTOR, "per_table": PER_TABLE,
         "redundant_at": copy_at // SECTOR, "directory_at": where, "overhead": overhead // SECTOR,
