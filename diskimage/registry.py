@@ -79,6 +79,7 @@ ENTRIES = (
     Entry("parallels", "diskimage.formats.parallels",
           ((0, b"WithoutFreeSpace"), (0, b"WithouFreSpacExt")), (".hds", ".hdd"), (".xml",)),
     Entry("qcow2", "diskimage.formats.qcow2", ((0, b"QFI\xfb"),), (".qcow2", ".qcow")),
+    Entry("qed", "diskimage.formats.qed", ((0, b"QED\0"),), (".qed",)),
     Entry("toc", "diskimage.formats.toc", (
         (0, b"CD_DA"), (0, b"CD_ROM"), (0, b"CD_I"), (0, b"CATALOG"), (0, b"TRACK"), (0, b"//"),
         ), (".toc",), (".cue",)),
@@ -96,7 +97,6 @@ ENTRIES = (
 )  # fmt: skip
 
 CONTAINERS = (
-    Known("QED", ((0, b"QED\0"),), (".qed",)),
     Known("ASIF", ((0, b"shdw"),), (".asif",)),
     Known("AFF", ((0, b"AFF10\x0d\x0a\0"),), (".aff",)),
     Known("Android sparse", ((0, b"\x3a\xff\x26\xed"),), (".simg",)),
