@@ -159,6 +159,17 @@ def test_bytes_behind_the_trailer_are_said() -> None:
     assert [one.kind for one in gate.warnings] == ["size"]
 
 
+def test_an_image_near_the_end_of_a_disk_is_not_the_disk() -> None:
+    disk = text(8 * SECTOR) + ONE + bytes(SECTOR)
+    with pytest.raises(CorruptError, match="no trailer"):
+        opened(disk)
+    pytest.importorskip("cryptography", reason="needs the extra `crypto`")
+    image = encrypted_2(disk.ljust(-(-len(disk) // SECTOR) * SECTOR, b"\0"), "p")
+    device = opened(image, Gate("p"))
+    assert read(device)[: len(disk)] == disk
+    assert device.info["encryption"] == "AES-128, version 2"
+
+
 def test_a_trailer_without_sectors_has_the_size_of_its_tables() -> None:
     gate = OpenGate()
     assert read(opened(udif([Part(0, [Chunk(ZLIB, GUEST)])], sectors=0), gate)) == GUEST

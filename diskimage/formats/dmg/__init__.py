@@ -6,12 +6,14 @@ Not supported: keys under a certificate, Disk Copy 4.2, NDIF.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from diskimage.errors import CorruptError
 from diskimage.formats.dmg import encrypted, layout, sparse
 from diskimage.formats.dmg.create import OPTIONS, create, full, losses
 from diskimage.formats.dmg.open import Udif, opened, trailer
 from diskimage.layers.plain import Plain
+from diskimage.layers.slice import Slice
 from diskimage.model import Bid, Device, Finding, Format, Gate, Look, Source
 from diskimage.parse import read
 
@@ -36,19 +38,34 @@ def open_dmg(source: Source, gate: Gate) -> Device:
 
 def _found(source: Source, gate: Gate) -> Udif | Device:
     """What is in `source`, deciphered where it is encrypted: a UDIF or another device."""
-    clear = source
     if encrypted.is_encrypted(_end(source, 0), _end(source, max(0, source.size - 8))):
-        clear = encrypted.deciphered(source, gate)
-    at = trailer(clear)
-    if at is not None:
-        return opened(clear, at, gate)
+        clear, cipher = encrypted.deciphered(source, gate)
+        inner = _inside(clear, gate)
+        if isinstance(inner, Udif):
+            return replace(inner, device=_told(inner.device, cipher))
+        return _told(inner or Plain(clear), cipher)
+    if sparse.BUNDLE in bytes(_end(source, 0, sparse.LIST)):
+        return sparse.open_bundle(source, gate)
+    found = _inside(source, gate)
+    if found is None:
+        raise CorruptError("is no disk image of Apple's: it has no trailer", file=source.name)
+    return found
+
+
+def _inside(clear: Source, gate: Gate) -> Udif | Device | None:
+    """What clear bytes are; None where nothing tells."""
     if bytes(_end(clear, 0)).startswith(sparse.MAGIC):
         return sparse.open_sparse(clear, gate)
-    if source is clear and sparse.BUNDLE in bytes(_end(clear, 0, sparse.LIST)):
-        return sparse.open_bundle(source, gate)
-    if source is clear:
-        raise CorruptError("is no disk image of Apple's: it has no trailer", file=source.name)
-    return Plain(clear)
+    at = trailer(clear)
+    return None if at is None else opened(clear, at, gate)
+
+
+def _told(device: Device, cipher: str) -> Device:
+    """`device`, which says that it was encrypted."""
+    whole = Slice(device, 0, device.size)
+    variant = device.info.get("variant", "plain disk")
+    whole.info = {**device.info, "variant": f"{variant}, encrypted", "encryption": cipher}
+    return whole
 
 
 def _end(source: Source, at: int, size: int = 8) -> bytearray:

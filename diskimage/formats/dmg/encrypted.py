@@ -80,15 +80,16 @@ def is_encrypted(head: bytes | bytearray, tail: bytes | bytearray) -> bool:
     return head[:8] == MAGIC or tail[-8:] == TRAILER
 
 
-def deciphered(source: Source, gate: Gate) -> Source:
-    """The clear bytes of `source`, by the password of the gate.
+def deciphered(source: Source, gate: Gate) -> tuple[Source, str]:
+    """The clear bytes of `source` by the password of the gate, and what they were under.
 
     Raises PasswordError, UnsupportedError, CorruptError, LimitError, TruncatedError.
     """
     head = bytes(read(source, 0, min(8, source.size), "the magic"))
     if head == MAGIC:
         raw, keys = _of_version_2(source, gate)
-        return _clear(source, keys, raw.at, raw.size, _block(raw.block, source, 0x34))
+        block = _block(raw.block, source, 0x34)
+        return _clear(source, keys, raw.at, raw.size, block), f"AES-{raw.bits}, version 2"
     return _of_version_1(source, gate)
 
 
@@ -193,7 +194,7 @@ def _derived(source: Source, password: bytes, salt: bytes, rounds: int, limits: 
     return hashlib.pbkdf2_hmac("sha1", password, salt, rounds, 24)
 
 
-def _of_version_1(source: Source, gate: Gate) -> Source:
+def _of_version_1(source: Source, gate: Gate) -> tuple[Source, str]:
     begin = int.from_bytes(read(source, source.size - END, 8, "encryption trailer"), "big")
     raw = struct(V1, source, begin, "encryption header")
     if raw.kdf != PBKDF2 or raw.aes.cipher != AES or raw.salt_size > len(raw.salt):
@@ -205,7 +206,8 @@ def _of_version_1(source: Source, gate: Gate) -> Source:
     keys = [_unwrapped(key, one.blob[: one.size]) for one in (raw.aes, raw.hmac)]
     if keys[0] is None or keys[1] is None or len(keys[0]) not in (16, 24, 32):
         raise _wrong(source)
-    return _clear(source, Keys(keys[0], keys[1]), 0, begin // block * block, block)
+    clear = _clear(source, Keys(keys[0], keys[1]), 0, begin // block * block, block)
+    return clear, f"AES-{8 * len(keys[0])}, version 1"
 
 
 def _unwrapped(key: bytes, blob: bytes) -> bytes | None:

@@ -98,12 +98,23 @@ class Table(NamedTuple):
 def find(head: bytes, tail: bytes, size: int) -> int | None:
     """Where a file of `size` bytes has its trailer, told from its first and last bytes.
 
-    It is the last 512 bytes, the last ones before some that were appended, or the first 512.
+    It is the last 512 bytes, the last ones before some that were appended, or the first 512. Not
+    every one that is found is the file's: a plain disk may hold an image near its end.
     """
+    if tail[-TRAILER:].startswith(MAGIC):
+        return size - TRAILER
     found = tail.rfind(MAGIC)
-    if found >= 0 and found + TRAILER <= len(tail):
-        return size - len(tail) + found
+    at = size - len(tail) + found
+    if found >= 0 and _ends_at(tail[found : found + TRAILER], at):
+        return at
     return 0 if head.startswith(MAGIC) else None
+
+
+def _ends_at(trailer: bytes, at: int) -> bool:
+    """Whether something that a trailer places ends where the trailer begins."""
+    places = (24, 40, 216, 296)  # data fork, resource fork, property list, code signature
+    words = [int.from_bytes(trailer[i : i + 8], "big") for p in places for i in (p, p + 8)]
+    return len(trailer) == TRAILER and at in map(sum, zip(words[::2], words[1::2], strict=True))
 
 
 def koly(source: Source, at: int) -> Koly:
