@@ -12,6 +12,7 @@ import pytest
 
 from diskimage import image
 from diskimage.disc import tracks
+from diskimage.errors import DiskImageError
 from diskimage.layers.records import Placed
 from diskimage.model import Disc
 from tests.formats.test_chd import GUEST, kind_of, told, written
@@ -87,13 +88,63 @@ def test_chdman_reads_the_makers_old_versions_as_we_do(
     version: int, peer: Peer, tmp_path: Path
 ) -> None:
     disk = [(b"GDDD", 1, b"CYLS:5,HEADS:1,SECS:8,BPS:512\0")]
-    rows = [(1, 0), (2, 0), (1, 0), (4, 1), (1, 0)]
-    guest = GUEST[:12288] + GUEST[4096:8192] + GUEST[16384:]
+    rows = [(1, 0), (2, 0), (3, 0), (4, 1), (1, 0)]
+    guest = GUEST[:8192] + b"ABCDEFGH" * 512 + GUEST[4096:8192] + GUEST[16384:]
     path = written(tmp_path, make.old(guest, rows, version=version, entries=disk))
     out = tmp_path / "out.raw"
     ran(peer("chdman"), "extracthd", "-i", path, "-o", out)
     with image.open(path) as got:
         assert out.read_bytes() == guest == got.read(0, got.size)
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_chdman_reads_the_makers_old_discs_as_we_do(
+    version: int, peer: Peer, tmp_path: Path
+) -> None:
+    data, sound = frames.data(10)[0], frames.audio(7)
+    content = make.units([(data, 2352, None), (make.swapped(sound), 2352, None)])
+    entries = [
+        (b"CHTR", 1, make.track(1, "MODE1_RAW", 10)),
+        (b"CHTR", 1, make.track(2, "AUDIO", 7)),
+    ]
+    hunks = [(1 + i % 2, 0) for i in range(len(content) // 9792)]
+    path = written(tmp_path, make.old(content, hunks, version=version, hunk=9792, entries=entries))
+    out = tmp_path / "out.bin"
+    ran(peer("chdman"), "extractcd", "-i", path, "-o", tmp_path / "out.cue", "-ob", out)
+    assert out.read_bytes() == data + sound == stored_frames(opened.disc(path))
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_an_old_child_has_its_parents_hunks(version: int, peer: Peer, tmp_path: Path) -> None:
+    disk = [(b"GDDD", 1, b"CYLS:5,HEADS:1,SECS:8,BPS:512\0")]
+    base = written(tmp_path, make.old(GUEST, [(1, 0)] * 5, version=4, entries=disk), "base.chd")
+    sha = base.read_bytes()[48:68]
+    guest = GUEST[:4096] + GUEST[12288:16384] + GUEST[8192:]
+    rows = [(5, 0), (5, 3), (1, 0), (5, 3), (5, 4)]
+    child = make.old(guest, rows, version=version, entries=disk, parent=sha)
+    path, out = written(tmp_path, child), tmp_path / "out.raw"
+    with image.open(path, references={sha.hex(): base}) as got:
+        assert got.read(0, got.size) == guest
+    if version == 4:  # chdman tells parents of version 3 by their MD5
+        ran(peer("chdman"), "extracthd", "-i", path, "-ip", base, "-o", out)
+        assert out.read_bytes() == guest
+
+
+def test_a_child_is_described_without_its_parent(peer: Peer, tmp_path: Path) -> None:
+    cue, _ = sheet(tmp_path)
+    base, child = tmp_path / "base.chd", tmp_path / "child.chd"
+    ran(peer("chdman"), "createcd", "-i", cue, "-o", base)
+    ran(peer("chdman"), "createcd", "-i", cue, "-o", child, "-op", base)
+    with image.open(child, references="list") as got:
+        assert got.disc is not None
+        assert told(got.disc) == told(opened.disc(cue))
+        assert [one.role for one in got.references] == ["parent"]
+        with pytest.raises(DiskImageError) as caught:
+            got.read(0, 2048)
+        assert caught.value.kind == "refused-reference"
+    sha = base.read_bytes()[84:104].hex()
+    with image.open(child, references={sha: base}) as got, image.open(cue) as whole:
+        assert got.read(0, got.size) == whole.read(0, whole.size)
 
 
 def test_chdman_reads_the_makers_disc(peer: Peer, tmp_path: Path) -> None:

@@ -53,11 +53,13 @@ def probe(look: Look) -> Bid | None:
 
 
 class Store(NamedTuple):
-    """A CHD as guest bytes, without a look at what they are: `device`, or `units`, as a source."""
+    """A CHD as guest bytes, without a look at what they are: `device`, or `units`, as a source.
+    `whole` is False where its parent was not to be opened."""
 
     header: Header
     device: Device
-    units: Source | None = None
+    units: Source | None
+    whole: bool
 
     def source(self, gate: Gate) -> Source:
         """The guest bytes as a source."""
@@ -82,9 +84,10 @@ def open_chd(source: Source, gate: Gate) -> Device | Disc:
         units = store.source(gate)
         disc = disc_of(
             tracks, units, _facts(source, entries, gate), gate, info=info,
-            high_density=any(one.tag in (b"CHGD", b"CHGT") for one in entries),
+            high_density=any(one.tag in (b"CHGD", b"CHGT") for one in entries), seen=store.whole,
         )  # fmt: skip
-        weigh_disc(disc, gate)
+        if store.whole:
+            weigh_disc(disc, gate)
         return disc
     info["sector_size"] = _sector(source, header, entries)
     return store.device
@@ -113,8 +116,9 @@ def _store(
     parent = None
     if header.parent != NOBODY:
         parent = _parent(source, header, gate, below)
+    whole = header.parent == NOBODY or (parent is not None and parent.whole)
     if header.version == 5 and not header.codecs:
-        return Store(header, _table(source, header, gate, info, parent))
+        return Store(header, _table(source, header, gate, info, parent), None, whole)
     rows = (
         NewMap(header, source).rows
         if header.version == 5
@@ -122,8 +126,8 @@ def _store(
     )
     codecs = [CODECS[name]() for name in header.codecs]
     hunks = Hunks(header, source, rows, codecs, parent.source(gate) if parent else None)
-    whole = [Extent(0, hunks.size, Kind.DATA, hunks)] if hunks.size else []
-    return Store(header, Placed(whole, header.hunk, info), hunks)
+    extents = [Extent(0, hunks.size, Kind.DATA, hunks)] if hunks.size else []
+    return Store(header, Placed(extents, header.hunk, info), hunks, whole)
 
 
 def _table(
@@ -151,7 +155,7 @@ def _table(
 
 def _parent(source: Source, header: Header, gate: Gate, below: tuple[bytes, ...]) -> Store | None:
     """The CHD with the SHA-1 that the header names, by which it is asked for: it has no name."""
-    if header.parent in (*below, header.sha1):
+    if header.parent in below:
         raise LoopError("its chain of parents comes back to itself", file=source.name)
     if len(below) >= gate.limits.chain_depth:
         raise LimitError(

@@ -143,9 +143,11 @@ def disc_of(
     gate: Gate,
     *,
     high_density: bool,
+    seen: bool,
     info: dict[str, object],
 ) -> Disc:
-    """The disc of `tracks`, whose units `units` has one behind the other."""
+    """The disc of `tracks`, whose units `units` has one behind the other; where they can be `seen`,
+    they are held against the modes."""
     file = units.name
     tracks = sorted(tracks)
     if len({one.number for one in tracks}) != len(tracks):
@@ -159,7 +161,7 @@ def disc_of(
             facts = None
     lays = known or list(_counted(tracks, places, units))
     return assemble(
-        [confirmed(lay, file, gate, trust=False) for lay in lays],
+        [confirmed(lay, file, gate, trust=False) if seen else lay for lay in lays],
         file=file,
         medium=facts.medium if facts else "GD" if high_density else "CD",
         catalog=facts.catalog if facts else None,
