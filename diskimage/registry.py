@@ -79,6 +79,7 @@ ENTRIES = (
     Entry("parallels", "diskimage.formats.parallels",
           ((0, b"WithoutFreeSpace"), (0, b"WithouFreSpacExt")), (".hds", ".hdd"), (".xml",)),
     Entry("qcow2", "diskimage.formats.qcow2", ((0, b"QFI\xfb"),), (".qcow2", ".qcow")),
+    Entry("qcow1", "diskimage.formats.qcow1", ((0, b"QFI\xfb\0\0\0\1"),), (".qcow",)),
     Entry("qed", "diskimage.formats.qed", ((0, b"QED\0"),), (".qed",)),
     Entry("toc", "diskimage.formats.toc", (
         (0, b"CD_DA"), (0, b"CD_ROM"), (0, b"CD_I"), (0, b"CATALOG"), (0, b"TRACK"), (0, b"//"),

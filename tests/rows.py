@@ -18,6 +18,7 @@ FORMATS = frozenset(  # whose rows are tests here
         "vhd",
         "vhdx",
         "vmdk",
+        "qcow1",
         "qed",
         "parallels",
         "raw",

@@ -37,6 +37,7 @@ REFUSED = {
     "cue/chdman-js__multiple/multiple.cue": SHEETS,
     "cue/igir__CD-ROM/CD-ROM.cue": SHEETS,
     "iso/libcdio__malformed.iso": ({"corrupt"}, "a logical block of 12336 bytes"),
+    "qcow1/made__v1_aes.qcow": LATER,
     "qcow2/made__aes.qcow2": LATER,
     "qcow2/made__luks.qcow2": LATER,
     "vhd/dfvfs__image-differential/image-differential.vhd": PATCHED,

@@ -15,10 +15,10 @@ from diskimage.words import size_text
 
 
 def probe(look: Look) -> Bid | None:
-    """The magic, and a version; qcow version 1 is claimed so that it is refused by name."""
-    if look.head[:4] != layout.MAGIC:
-        return None
+    """The magic, and a version that is not 1: one that nobody knows is refused by name."""
     version = int.from_bytes(look.head[4:8], "big")
+    if look.head[:4] != layout.MAGIC or version == 1:
+        return None
     return Bid(95 if version in (2, 3) else 80, f"the magic QFI FB and version {version}")
 
 
