@@ -20,7 +20,7 @@ class Aes:
     """
 
     def __init__(self, key: bytes) -> None:
-        self._cipher = _cipher(key)
+        self._key, self._cipher = key, _cipher(key)
 
     def encrypt(self, data: bytes | memoryview) -> bytes:
         """A multiple of 16 bytes, each block of 16 enciphered."""
@@ -29,6 +29,12 @@ class Aes:
     def decrypt(self, data: bytes | memoryview) -> bytes:
         """A multiple of 16 bytes, each block of 16 deciphered."""
         return self._cipher.decryptor().update(data)
+
+    def decrypt_chain(self, iv: bytes, data: bytes | bytearray | memoryview) -> bytes:
+        """A multiple of 16 bytes deciphered in CBC mode (SP 800-38A, 6.2)."""
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+        return Cipher(algorithms.AES(self._key), modes.CBC(iv)).decryptor().update(data)
 
 
 def _cipher(key: bytes) -> Cipher[ECB]:

@@ -63,16 +63,18 @@ class Cipher:
     def __init__(self, keys: Keys, unit: int, period: int = 1 << 32) -> None:
         self._aes, self._hmac, self._unit, self._period = Aes(keys.aes), keys.hmac, unit, period
 
-    def clear(self, first: int, data: bytearray) -> bytes:
-        """`data`, whole blocks from block `first` on: CBC is ECB, and an exclusive or with what
-        came before, the IV before a block's first 16 bytes."""
-        before, unit = bytearray(BLOCK) + data[:-BLOCK], self._unit
-        for number, at in enumerate(range(0, len(data), unit), first):
+    def clear(self, first: int, data: bytearray) -> bytearray:
+        """`data`, whole blocks from block `first` on, as one chain; then the first 16 bytes of
+        each, which the chain mixed with the end of the block before, get their own IV."""
+        plain, before = bytearray(self._aes.decrypt_chain(bytes(BLOCK), data)), bytes(BLOCK)
+        for number, at in enumerate(range(0, len(data), self._unit), first):
             told = (number % self._period).to_bytes(4, "big")
-            iv = hmac.digest(self._hmac, told, "sha1")
-            before[at : at + BLOCK] = iv[:BLOCK]
-        plain = int.from_bytes(self._aes.decrypt(bytes(data)), "little")
-        return (plain ^ int.from_bytes(before, "little")).to_bytes(len(data), "little")
+            iv = hmac.digest(self._hmac, told, "sha1")[:BLOCK]
+            mixed = int.from_bytes(iv) ^ int.from_bytes(before)
+            mixed ^= int.from_bytes(plain[at : at + BLOCK])
+            plain[at : at + BLOCK] = mixed.to_bytes(BLOCK)
+            before = bytes(data[at + self._unit - BLOCK : at + self._unit])
+        return plain
 
 
 def is_encrypted(head: bytes | bytearray, tail: bytes | bytearray) -> bool:
