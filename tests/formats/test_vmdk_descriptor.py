@@ -297,3 +297,17 @@ def test_an_unclean_cowd_is_told() -> None:
     gate = OpenGate()
     opened(cow(8192, {}, dirty=1), gate)
     assert [warning.kind for warning in gate.warnings] == ["unclean", "extent"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"\n" * LIMITS.text_file, b" \n" * (LIMITS.text_file // 2), b"encoding" * 8000,
+     *(b"%s%s%s\n" % (head, blank * 60_000, tail)
+       for head in (b"x", b"RW", b"RW 1", b"RW 1 ZERO", b'RW 1 FLAT "a"', b"encoding", b"k=")
+       for blank in (b" ", b"1", b'"', b"=") for tail in (b"", b"x", b'"'))],
+    ids=range(87),
+)  # fmt: skip
+def test_no_text_takes_a_reader_forever(raw: bytes) -> None:
+    """A pattern that tries every pair of places would need hours for these."""
+    with suppress(DiskImageError):
+        parse(raw * (LIMITS.text_file // len(raw)), "a.vmdk", LIMITS)

@@ -32,7 +32,6 @@ _EXTENT = re.compile(
     r"(?P<access>\w+)\s+(?P<sectors>[-+]?\w+)\s+(?P<type>\w+)"
     r"(?:\s+\"(?P<file>[^\"]*)\"(?:\s+(?P<offset>[-+]?\w+)(?P<more>\s.*)?)?)?\s*"
 )
-_KEY = re.compile(r"(?P<key>[^=\"]+?)\s*=\s*(?:\"(?P<quoted>[^\"]*)\"|(?P<bare>.*?))\s*")
 
 
 class Extent(NamedTuple):
@@ -80,7 +79,7 @@ def is_text(head: bytes) -> bool:
         return True
     first = next((line for line in text[:4096].splitlines() if _told(line)), b"")
     begins = re.match(rb"\s*version\s*=\s*\"?\d", first, re.IGNORECASE) is not None
-    return begins and re.search(rb"(?im)^\s*createType\s*=", text[:8192]) is not None
+    return begins and re.search(rb"(?im)^[ \t]*createType[ \t]*=", text[:8192]) is not None
 
 
 def _told(line: bytes) -> bool:
@@ -107,9 +106,8 @@ def parse(raw: bytes, name: str, limits: Limits) -> Descriptor:
                 raise LimitError(f"more than {limits.text_entries} extents (text_entries)",
                                  file=name)  # fmt: skip
             extents.append(extent)
-        elif (found := _KEY.fullmatch(line)) is not None:
-            value = found["quoted"] if found["quoted"] is not None else found["bare"]
-            values.setdefault(found["key"].strip().lower(), value)
+        elif (pair := _pair(line)) is not None:
+            values.setdefault(*pair)
         else:
             raise CorruptError(
                 f"the line {line[:80]!r} of its descriptor has no meaning", file=name
@@ -120,6 +118,14 @@ def parse(raw: bytes, name: str, limits: Limits) -> Descriptor:
     if values.get("version", "1") not in ("1", "2", "3", "4"):
         raise UnsupportedError(f"a descriptor of version {values['version']!r}", file=name)
     return Descriptor(values, tuple(extents))
+
+
+def _pair(line: str) -> tuple[str, str] | None:
+    """The key of a line, in lower case, and its value without quotes; None where it has none."""
+    key, equals, value = (part.strip() for part in line.partition("="))
+    if not equals or not key or '"' in key:
+        return None
+    return key.lower(), value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
 
 
 def _lines(raw: bytes, name: str, limits: Limits) -> Iterator[str]:
@@ -136,7 +142,7 @@ def _lines(raw: bytes, name: str, limits: Limits) -> Iterator[str]:
 
 
 def _encoding(raw: bytes, name: str) -> str:
-    found = re.search(rb"(?im)^\s*encoding\s*=\s*\"?([\w.-]+)", raw.replace(b"\r", b"\n"))
+    found = re.search(rb"(?im)^[ \t]*encoding[ \t]*=[ \t]*\"?([\w.-]+)", raw.replace(b"\r", b"\n"))
     if found is None:
         return "utf-8"
     said = found[1].decode("ascii", "replace").lower()
