@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from diskimage.formats.vhdx.create import OPTIONS, create, full, losses
 from diskimage.formats.vhdx.open import open_vhdx, probe
 from diskimage.model import Finding, Format, Gate, Source
 
@@ -23,8 +24,12 @@ FORMAT = Format(
     name="vhdx",
     title="Hyper-V disk image",
     suffixes=(".vhdx", ".avhdx"),
-    can=frozenset({"read"}),
+    can=frozenset({"read", "create"}),
     probe=probe,
     open=open_vhdx,
+    losses=losses,
+    create=create,
     check=_check,
+    full=full,
+    options=OPTIONS,
 )
