@@ -18,6 +18,7 @@ FORMATS = frozenset(  # whose rows are tests here
         "vhd",
         "vhdx",
         "vmdk",
+        "bochs",
         "qcow1",
         "qed",
         "parallels",
