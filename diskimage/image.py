@@ -341,7 +341,7 @@ def open(
     check: bool = True,
     repair: bool = False,
 ) -> Image:
-    """Open `what` as a block device, read-only unless `mode` is "r+" (raw files and devices).
+    """Open `what` as a block device, read-only unless `mode` is "r+".
 
     `what`: a path, bytes, a binary file object, a Source, a device, a URL of fsspec, "-" (a pipe).
     `format` names the format and ends all guessing. `references`: "none", "parts" (files that make

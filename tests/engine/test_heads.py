@@ -90,3 +90,20 @@ def test_a_source_that_became_shorter_is_truncated(source: FileSource, tmp_path:
     with pytest.raises(TruncatedError):
         pack(step, sink.target(), Work(threads=1))
     sink.abort()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_lead_stands_before_each_chunk_that_is_kept(
+    source: FileSource, tmp_path: Path, threads: int
+) -> None:
+    sink = FileSink(str(tmp_path / "out"), durable=False)
+    step = Pack(Plain(source).runs(), CHUNK, (), 100, align=4096, lead=b"L" * 512)
+    packed = pack(step, sink.target(), Work(threads=threads))
+    sink.commit()
+    plain, out = Path(source.name).read_bytes(), (tmp_path / "out").read_bytes()
+    kept = [row for row, to in enumerate(packed.to) if to >= 0]
+    assert [packed.to[row] for row in kept] == [4096 + n * (CHUNK + 4096) for n in range(len(kept))]
+    for row in kept:
+        to, chunk = packed.to[row], plain[row * CHUNK : (row + 1) * CHUNK].ljust(CHUNK, b"\0")
+        assert out[to - 512 : to + CHUNK] == b"L" * 512 + chunk
+    assert packed.end == len(out)

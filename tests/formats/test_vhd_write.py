@@ -1,0 +1,134 @@
+"""VHD written in place, held against a plain array of bytes; and what is not written."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import diskimage
+from diskimage.errors import TooSmallError, UnsupportedError
+from diskimage.formats.vhd.open import open_vhd
+from diskimage.model import Plan, Put, Writable
+from diskimage.sources.memory import MemorySource
+from diskimage.sources.pending import Pending
+from tests.makers.gate import OpenGate
+from tests.makers.vhd import fixed, sparse
+
+BLOCK = 4096
+SIZE = 6 * BLOCK + 700
+
+
+def noise(size: int, seed: int = 0) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+IMAGES = [
+    sparse(SIZE, {}, block=BLOCK),
+    sparse(SIZE, {1: (1, noise(BLOCK)), 4: (0, noise(BLOCK, 1))}, block=BLOCK, present={4: [2, 5]}),
+    sparse(SIZE, {6: (0, noise(BLOCK))}, block=BLOCK, present={6: []}, lead=512),
+    fixed(noise(SIZE)),
+]
+CHANGE = st.tuples(
+    st.sampled_from(["write", "zero", "flush", "reopen"]),
+    st.integers(0, SIZE - 1),
+    st.sampled_from([1, 100, 512, 513, 4096, 9000]),
+)
+
+
+@given(st.sampled_from(IMAGES), st.lists(CHANGE, max_size=12))
+@settings(max_examples=80)
+def test_what_is_written_is_read(image: bytes, changes: list[tuple[str, int, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.vhd")
+        path.write_bytes(image)
+        opened = diskimage.open(path, mode="r+")
+        model = bytearray(opened.read(0, SIZE))
+        for number, (verb, start, length) in enumerate(changes):
+            stop = min(SIZE, start + length)
+            if verb == "write":
+                model[start:stop] = noise(stop - start, number)
+                opened.write(start, model[start:stop])
+            elif verb == "zero":
+                model[start:stop] = bytes(stop - start)
+                opened.zero(start, stop - start)
+            elif verb == "flush":
+                opened.flush()
+            else:
+                opened.close()
+                opened = diskimage.open(path, mode="r+")
+            assert opened.read(0, SIZE) == model
+        opened.close()
+        with diskimage.open(path) as again:
+            assert again.read(0, SIZE) == model
+            assert list(again.problems()) == []
+            assert again.warnings == ()
+
+
+def test_closing_writes_out_what_is_held_back(tmp_path: Path) -> None:
+    path = tmp_path / "a.vhd"
+    path.write_bytes(IMAGES[0])
+    with diskimage.open(path, mode="r+") as image:
+        image.write(5000, b"kept")
+        assert diskimage.open(path).read(5000, 4) == bytes(4)  # its entry is in memory still
+    with diskimage.open(path) as image:
+        assert image.read(5000, 4) == b"kept"
+
+
+def test_a_differencing_disk_is_not_written_in_place(tmp_path: Path) -> None:
+    path = tmp_path / "a.vhd"
+    path.write_bytes(sparse(SIZE, {}, block=BLOCK, kind=4, parent=(bytes(16), 0, "b.vhd")))
+    with pytest.raises(UnsupportedError, match="written in place"):
+        diskimage.open(path, mode="r+", references="list")
+
+
+class Far(MemorySource):
+    """A file that is said to be as long as a table can name."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self._content = content
+        self.size = 1 << 41
+
+    def read_into(self, at: int, buffer: memoryview) -> int:
+        for place in range(len(buffer)):
+            start = (at + place) % self.size
+            end = self.size - 512  # the footer is at the far end
+            held = self._content[:512] if start >= end else self._content
+            offset = start - end if start >= end else start
+            buffer[place] = held[offset] if offset < len(held) else 0
+        return len(buffer)
+
+
+def steps(plan: Plan) -> list[object]:
+    return list(plan)
+
+
+def test_a_place_that_no_entry_can_name_is_refused() -> None:
+    device = open_vhd(Far(IMAGES[0]), OpenGate())
+    assert isinstance(device, Writable)
+    with pytest.raises(TooSmallError):
+        steps(device.plan_write(0, memoryview(b"x")))
+
+
+@given(st.lists(st.tuples(st.integers(0, 2990), st.binary(min_size=1, max_size=10)), max_size=20))
+def test_pending_changes_read_as_if_written(changes: list[tuple[int, bytes]]) -> None:
+    model = bytearray(noise(3000))
+    pending = Pending(MemorySource(bytes(model)))
+    written = bytearray(model)
+    for at, data in changes:
+        pending.put(at, data)
+        model[at : at + len(data)] = data
+    for at, length in ((0, 3000), (511, 2), (1000, 1), (2999, 100)):
+        buffer = bytearray(length)
+        got = pending.read_into(at, memoryview(buffer))
+        assert buffer[:got] == model[at : at + length]
+    assert bool(pending) == bool(changes)
+    for step in pending.plan():
+        assert isinstance(step, Put)
+        written[step.to : step.to + len(step.data)] = step.data
+    assert written == model
+    assert not pending
