@@ -308,6 +308,24 @@ def test_a_bundle_is_opened_by_its_directory(tmp_path: Path) -> None:
         diskimage.open(folder, references="none")
 
 
+def test_bands_that_are_not_there_cost_nothing(tmp_path: Path) -> None:
+    size = 1 << 60
+    folder = tmp_path / "a.sparsebundle"
+    path = written(bundle(size, {7: text(512), 1 << 40: text(512)}, band=512), folder)
+    (folder / "bands/07").write_bytes(b"no band")
+    (folder / "bands/x").write_bytes(b"nor this")
+    with diskimage.open(path) as image:
+        stored = [(row.start, row.length) for row in image.extents() if not row.hole]
+        assert stored == [(7 * 512, 512), (512 << 40, 512)]
+        assert image.read(8 * 512 - 1, 2) == text(512)[-1:] + b"\0"
+
+
+def test_a_band_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    path = written(bundle(1024, {0: text(513)}, band=512), tmp_path)
+    with diskimage.open(path) as image, pytest.raises(CorruptError, match="band 0"):
+        image.read(0, 10)
+
+
 def test_a_bundle_opens_no_file_outside_of_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "a.sparsebundle"
     written(bundle(8192, {0: text(4096)}, band=4096), folder)

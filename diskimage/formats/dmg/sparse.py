@@ -6,6 +6,7 @@ Facts: apfs-fuse, libmodi and the public description of bundles; docs/formats/dm
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from sys import byteorder
 
@@ -85,6 +86,9 @@ def _node(bands: Entries, source: Source, at: int, header: int, band: int, size:
             column.append(value)
 
 
+_DIGITS = "0123456789abcdef"
+
+
 class Bands:
     """The bands of a bundle as one source; what no file holds is zeros and not stored."""
 
@@ -93,6 +97,8 @@ class Bands:
     def __init__(self, name: str, size: int, band: int, folder: Folder) -> None:
         self.name, self.size = name, size
         self._band, self._folder = band, folder
+        told = ((name, int(name, 16)) for name in folder.names if not name.strip(_DIGITS))
+        self._numbers = sorted(number for name, number in told if name == f"{number:x}")
 
     def _parts(self, at: int, stop: int) -> Iterator[tuple[str, int, int]]:
         """(name, first byte, bytes) of the bands of [at, stop)."""
@@ -114,17 +120,28 @@ class Bands:
 
     def spans(self, at: int, stop: int) -> Iterator[tuple[int, int, bool]]:
         """Stored as far as the file of each band goes."""
-        for name, skip, length in self._parts(at, min(stop, self.size)):
-            there = self._folder.size(name) if name in self._folder.names else 0
+        stop = min(stop, self.size)
+        first = bisect_left(self._numbers, at // self._band)
+        for number in self._numbers[first:]:
+            start, end = number * self._band, (number + 1) * self._band
+            if start >= stop:
+                break
+            there = self._folder.size(f"{number:x}")
             if there > self._band:
-                text = f"band {name} has {there} bytes, a band has {self._band}"
+                text = f"band {number:x} has {there} bytes, a band has {self._band}"
                 raise CorruptError(text, file=self.name)
-            stored = min(length, max(0, there - skip))
-            if stored:
-                yield at, at + stored, True
-            if stored < length:
-                yield at + stored, at + length, False
-            at += length
+            if at < start:
+                yield at, start, False
+                at = start
+            stored = min(stop, start + there)
+            if at < stored:
+                yield at, stored, True
+                at = stored
+            if at < min(stop, end):
+                yield at, min(stop, end), False
+                at = min(stop, end)
+        if at < stop:
+            yield at, stop, False
 
     def close(self) -> None:
         """The folder stays its owner's."""
