@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping
 
 from diskimage.errors import CorruptError
 from diskimage.formats.vhd import layout
 from diskimage.formats.vhd.layout import FREE, SECTOR, Header
+from diskimage.kernels.columns import coalesce
 from diskimage.layers.bits import stretches
 from diskimage.layers.gather import gathered
 from diskimage.layers.table import Flat, Match, Pages, Rule, TableDevice, words
-from diskimage.model import HOLE, Extent, Gate, Kind, Runs, Source
-from diskimage.runs import pack, view
+from diskimage.limits import RUNS_ROWS
+from diskimage.model import HOLE, Gate, Kind, Runs, Source
 
 BITMAPS = 1 << 20
 """Bytes of bitmaps kept: those of 4 GiB in blocks of 2 MiB."""
@@ -76,7 +78,7 @@ class Blocks:
                 for row, kind in enumerate(runs.kind)
                 if kind == Kind.DATA and (bitmap := self._bitmap(runs, row)) != self._whole
             }
-            yield from pack(self._rows(runs, partial)) if partial else (runs,)
+            yield from self._split(runs, partial) if partial else (runs,)
 
     def _bitmap(self, runs: Runs, row: int) -> bytearray:
         """The bitmap of the block that a stored row is in."""
@@ -93,23 +95,34 @@ class Blocks:
             )
         return self._bitmaps.read(place, self._header.bitmap, "a sector bitmap")
 
-    def _rows(self, runs: Runs, partial: Mapping[int, bytearray]) -> Iterator[Extent]:
-        """The rows of a block of columns, those with a partial bitmap in pieces."""
-        for row, extent in enumerate(view(runs)):
-            if row in partial:
-                yield from self._parts(extent, partial[row])
-            else:
-                yield extent
+    def _split(self, runs: Runs, partial: Mapping[int, bytearray]) -> Iterator[Runs]:
+        """A block of columns, its rows with a partial bitmap in pieces."""
+        start, length, at = array("q"), array("q"), array("q")
+        kind = array("B")
+        for row, code in enumerate(runs.kind):
+            moved = runs.at[row] - runs.start[row]
+            for first, stop, part in self._parts(runs, row, code, partial.get(row)):
+                start.append(first)
+                length.append(stop - first)
+                at.append(first + moved if part == Kind.DATA else 0)
+                kind.append(part)
+        none = array("q")
+        for row in range(0, len(start), RUNS_ROWS):
+            some = slice(row, row + RUNS_ROWS)
+            yield coalesce(
+                Runs(start[some], length[some], at[some], kind[some], none, none, self._source)
+            )
 
-    def _parts(self, extent: Extent, bitmap: bytearray) -> Iterator[Extent]:
-        skip = extent.start % self.block
-        first, last = skip // SECTOR, -(-(skip + extent.length) // SECTOR)
-        base = extent.start - skip
+    def _parts(
+        self, runs: Runs, row: int, code: int, bitmap: bytearray | None
+    ) -> Iterator[tuple[int, int, int]]:
+        """(start, stop, kind) of a row, whole or by its bitmap."""
+        start, stop = runs.start[row], runs.start[row] + runs.length[row]
+        if bitmap is None:
+            yield start, stop, code
+            return
+        base = start - start % self.block
+        first, last = (start - base) // SECTOR, -(-(stop - base) // SECTOR)
         for bit, end, there in stretches(bitmap, first, last, high_first=True):
-            start = max(extent.start, base + bit * SECTOR)
-            length = min(extent.stop, base + end * SECTOR) - start
-            if there:
-                at = extent.at + start - extent.start
-                yield Extent(start, length, Kind.DATA, source=self._source, at=at)
-            else:
-                yield Extent(start, length, self._clear)
+            begin, edge = max(start, base + bit * SECTOR), min(stop, base + end * SECTOR)
+            yield begin, edge, Kind.DATA if there else self._clear
