@@ -82,6 +82,7 @@ ENTRIES = (
     Entry("qcow1", "diskimage.formats.qcow1", ((0, b"QFI\xfb\0\0\0\1"),), (".qcow",)),
     Entry("qed", "diskimage.formats.qed", ((0, b"QED\0"),), (".qed",)),
     Entry("bochs", "diskimage.formats.bochs", ((0, b"Bochs Virtual HD Image"),), (".bochs",)),
+    Entry("cloop", "diskimage.formats.cloop", ((0, b"#!/bin/sh\n#V"),), (".cloop",)),
     Entry("toc", "diskimage.formats.toc", (
         (0, b"CD_DA"), (0, b"CD_ROM"), (0, b"CD_I"), (0, b"CATALOG"), (0, b"TRACK"), (0, b"//"),
         ), (".toc",), (".cue",)),
@@ -102,7 +103,6 @@ CONTAINERS = (
     Known("ASIF", ((0, b"shdw"),), (".asif",)),
     Known("AFF", ((0, b"AFF10\x0d\x0a\0"),), (".aff",)),
     Known("Android sparse", ((0, b"\x3a\xff\x26\xed"),), (".simg",)),
-    Known("cloop", ((0, b"#!/bin/sh\n#V2.0 Format"),), (".cloop",)),
     Known("partclone", ((0, b"partclone-image"),), ()),
     Known("gzip stream", ((0, b"\x1f\x8b\x08"),), (".gz",)),
     Known("xz stream", ((0, b"\xfd7zXZ\0"),), (".xz",)),

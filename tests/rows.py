@@ -18,6 +18,7 @@ FORMATS = frozenset(  # whose rows are tests here
         "vhd",
         "vhdx",
         "vmdk",
+        "cloop",
         "bochs",
         "qcow1",
         "qed",
