@@ -83,6 +83,7 @@ ENTRIES = (
     Entry("qed", "diskimage.formats.qed", ((0, b"QED\0"),), (".qed",)),
     Entry("bochs", "diskimage.formats.bochs", ((0, b"Bochs Virtual HD Image"),), (".bochs",)),
     Entry("cloop", "diskimage.formats.cloop", ((0, b"#!/bin/sh\n#V"),), (".cloop",)),
+    Entry("asif", "diskimage.formats.asif", ((0, b"shdw"),), (".asif",)),
     Entry("toc", "diskimage.formats.toc", (
         (0, b"CD_DA"), (0, b"CD_ROM"), (0, b"CD_I"), (0, b"CATALOG"), (0, b"TRACK"), (0, b"//"),
         ), (".toc",), (".cue",)),
@@ -100,7 +101,6 @@ ENTRIES = (
 )  # fmt: skip
 
 CONTAINERS = (
-    Known("ASIF", ((0, b"shdw"),), (".asif",)),
     Known("AFF", ((0, b"AFF10\x0d\x0a\0"),), (".aff",)),
     Known("Android sparse", ((0, b"\x3a\xff\x26\xed"),), (".simg",)),
     Known("partclone", ((0, b"partclone-image"),), ()),
