@@ -32,4 +32,5 @@ FORMAT = Format(
     check=_check,
     full=full,
     options=OPTIONS,
+    parented=True,
 )

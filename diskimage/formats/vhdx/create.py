@@ -1,4 +1,4 @@
-"""A VHDX as a plan: fixed or dynamic; signature, headers and region tables come last.
+"""A VHDX as a plan: fixed, dynamic or differencing; signature, headers and region tables come last.
 
 signature, headers, region tables | log, empty | metadata | block table | blocks
 0                                   1 MiB        2 MiB      3 MiB         whole MiB
@@ -7,7 +7,7 @@ signature, headers, region tables | log, empty | metadata | block table | blocks
 from __future__ import annotations
 
 from array import array
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -15,7 +15,7 @@ from construct import Array
 
 from diskimage.disc.reduce import losses as reduced, user_bytes
 from diskimage.errors import UsageError
-from diskimage.formats.vhdx import layout
+from diskimage.formats.vhdx import differencing, layout
 from diskimage.formats.vhdx.layout import MIB, Disk
 from diskimage.layers.gather import hole
 from diskimage.layers.parts import CONTENT, filled
@@ -50,6 +50,8 @@ OPTIONS = (
     Option("type", "dynamic|fixed", "store only blocks that are not zero, or every byte"),
     Option("block_size", "1M to 64M", "the granule, a power of two; 1M up to a disk of 1 TiB"),
     Option("sector_size", "512|4096", "bytes of a logical sector; the source's unless said"),
+    Option("backing", "NAME", "the parent of a differencing disk, relative to the image"),
+    Option("backing_format", "vhdx", "the parent's format; needed with backing"),
 )
 
 
@@ -70,19 +72,24 @@ class Shape(NamedTuple):
 
 
 def shape(
-    size: int, *, type: str = "dynamic", block_size: int | str | None = None,
-    sector_size: int | str = 512,
+    size: int, *, type: str | None = None, block_size: int | str | None = None,
+    sector_size: int | str = 512, backing: str | None = None, backing_format: str | None = None,
+    parent: Mapping[str, object] | None = None,
 ) -> Shape:  # fmt: skip
-    """The options, held against each other. UsageError."""
-    if type not in ("dynamic", "fixed"):
+    """The options, held against each other; `parent` is what it says of itself. UsageError."""
+    if type not in (None, "dynamic", "fixed"):
         raise UsageError(f"type {type!r}", remedy="type is dynamic or fixed")
+    if type == "fixed" and backing is not None:
+        raise UsageError("a fixed disk has no parent", remedy="leave type or backing out")
     sector = _sector(sector_size)
     size = rounded(size, sector)
     if size > layout.MOST:
         text = f"{size_text(size)} are more than a VHDX can be"
         raise UsageError(text, remedy="use qcow2 or raw")
-    block = _block(size, block_size)
-    return Shape(Disk(size, block, sector, PHYSICAL, type == "fixed", False, uuid4(), {}))
+    block, names = _block(size, block_size), {}
+    if backing is not None:
+        names = differencing.names(size, sector, backing, backing_format, parent)
+    return Shape(Disk(size, block, sector, PHYSICAL, type == "fixed", bool(names), uuid4(), names))
 
 
 def _sector(value: int | str) -> int:
@@ -107,16 +114,16 @@ def _block(size: int, value: int | str | None) -> int:
     return block
 
 
-def _kept(what: Device | Disc, sector_size: int | str | None) -> int | str:
-    """The sector size that is said, or the source's where a VHDX can have it."""
-    if sector_size is not None:
-        return sector_size
-    return 4096 if what.info.get("sector_size") == 4096 else 512
+def _kept(what: Device | Disc, options: Mapping[str, Any]) -> dict[str, Any]:
+    """`options` with a sector size: the parent's, or the source's where a VHDX can have it."""
+    parent = options.get("parent") or {}
+    wide = 4096 in (parent.get("sector_size"), what.info.get("sector_size"))
+    return {"sector_size": 4096 if wide else 512, **options}
 
 
-def losses(what: Device | Disc, *, sector_size: int | str | None = None, **_: object) -> list[Loss]:
+def losses(what: Device | Disc, **options: Any) -> list[Loss]:
     """Sizes are whole sectors; sectors of 4096 bytes stay such unless 512 is said."""
-    sector = _sector(_kept(what, sector_size))
+    sector = _sector(_kept(what, options)["sector_size"])
     lost = reduced(what, sector, "a VHDX has whole sectors")
     if what.info.get("sector_size") == 4096 != sector:
         lost.append(Loss("sectors", f"its sectors of 4096 bytes become such of {sector}"))
@@ -125,22 +132,26 @@ def losses(what: Device | Disc, *, sector_size: int | str | None = None, **_: ob
 
 def full(size: int, **options: Any) -> int:
     """The bytes of a file in which every block of `size` guest bytes is stored."""
-    made = shape(size, **options)
-    return made.data_at + made.disk.blocks * made.disk.block
+    said = {name: value for name, value in options.items() if not name.startswith("backing")}
+    made = shape(size, **{**said, "parent": None})
+    disk = made.disk._replace(differencing="backing" in options)
+    bitmaps = -(-disk.blocks // disk.ratio) * MIB if disk.differencing else 0
+    return Shape(disk).data_at + disk.blocks * disk.block + bitmaps
 
 
-def create(
-    what: Device | Disc, stem: str, *, sector_size: int | str | None = None, **options: Any
-) -> Plan:
-    """The plan that writes `what`. UsageError where options do not fit, and for ABSENT bytes."""
+def create(what: Device | Disc, stem: str, **options: Any) -> Plan:
+    """The plan that writes `what`. UsageError where options do not fit; ABSENT needs a backing."""
     device = user_bytes(what)
-    return _write(device, shape(device.size, sector_size=_kept(what, sector_size), **options))
+    return _write(device, shape(device.size, **_kept(what, options)))
 
 
 def _write(device: Device, made: Shape) -> Plan:
     yield Copy(iter((hole(0, made.data_at),)), 0)  # an empty log, and blocks that are not there
     yield Put(METADATA_AT, metadata_bytes(made.disk))
-    yield from _fixed(device, made) if made.disk.fixed else _dynamic(device, made)
+    if made.disk.differencing:
+        yield from differencing.steps(device, made.disk, TABLE_AT, made.data_at)
+    else:
+        yield from _fixed(device, made) if made.disk.fixed else _dynamic(device, made)
     yield Barrier()
     yield Put(0, begin_bytes(made))
 
@@ -216,14 +227,17 @@ def _summed(raw: bytes, length: int) -> bytes:
 def metadata_bytes(disk: Disk) -> bytes:
     """The metadata table and what it names."""
     parameters = disk.block.to_bytes(4, "little")
-    parameters += (layout.FIXED if disk.fixed else 0).to_bytes(4, "little")
-    items: tuple[tuple[UUID, bytes, int], ...] = (
+    flags = layout.FIXED * disk.fixed | layout.HAS_PARENT * disk.differencing
+    parameters += flags.to_bytes(4, "little")
+    items: list[tuple[UUID, bytes, int]] = [
         (layout.PARAMETERS, parameters, 0),
         (layout.DISK_SIZE, disk.size.to_bytes(8, "little"), VIRTUAL),
         (layout.DISK_ID, disk.id.bytes_le, VIRTUAL),
         (layout.LOGICAL, disk.sector.to_bytes(4, "little"), VIRTUAL),
         (layout.PHYSICAL, disk.physical.to_bytes(4, "little"), VIRTUAL),
-    )
+    ]
+    if disk.names:
+        items.append((layout.LOCATOR, _locator(disk.names), 0))
     rows, body = [], b""
     for kind, content, flags in items:
         rows.append({
@@ -234,3 +248,17 @@ def metadata_bytes(disk: Disk) -> bytes:
     head = layout.ITEMS.build({"reserved": 0, "count": len(rows), "rest": bytes(20)})
     head += Array(len(rows), layout.ITEM).build(rows)
     return bytes(head.ljust(layout.TABLE_SIZE, b"\0") + body)
+
+
+def _locator(names: Mapping[str, str]) -> bytes:
+    """The keys and values that tell where the parent is."""
+    rows, body = [], b""
+    first = layout.NAMES.sizeof() + len(names) * layout.NAME.sizeof()
+    for pair in names.items():
+        key, value = (text.encode("utf-16-le") for text in pair)
+        at = first + len(body)
+        rows.append({"key_at": at, "value_at": at + len(key), "key_length": len(key),
+                     "value_length": len(value)})  # fmt: skip
+        body += key + value
+    head = {"type": layout.LOCATOR_TYPE.bytes_le, "reserved": 0, "count": len(rows)}
+    return bytes(layout.NAMES.build(head) + Array(len(rows), layout.NAME).build(rows) + body)
