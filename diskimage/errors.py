@@ -42,12 +42,14 @@ from diskimage.words import escape
 class DiskImageError(Exception):
     """What went wrong, in which file, where, and what to do about it.
 
-    `file` is a name as given (escaped for printing), `at` a byte offset in it, `remedy` a sentence,
-    `errno` the operating system's number where it was the one to say no.
+    `file` is a name as given (escaped for printing), `at` a byte offset in it, `remedy` a sentence
+    (`usual` where the raiser knows no better one), `errno` the operating system's number where it
+    was the one to say no.
     """
 
     kind = "error"
     exit_code = 4
+    usual: str | None = None
 
     def __init__(
         self,
@@ -62,7 +64,7 @@ class DiskImageError(Exception):
         self.message = message
         self.file = None if file is None else escape(file)
         self.at = at
-        self.remedy = remedy
+        self.remedy = self.usual if remedy is None else remedy
         self.errno = errno
 
     def __str__(self) -> str:
@@ -154,24 +156,28 @@ class CorruptError(ContentError):
     """The structure contradicts its specification or itself."""
 
     kind = "corrupt"
+    usual = "the file is damaged: copy or download it again"
 
 
 class TruncatedError(ContentError):
     """The structure is sound, but bytes it needs are past the end."""
 
     kind = "truncated"
+    usual = "the file is cut short: copy or download it again"
 
 
 class ChecksumError(ContentError):
     """A stored checksum does not match the bytes it covers."""
 
     kind = "checksum"
+    usual = "the file is damaged: copy or download it again"
 
 
 class LimitError(ContentError):
     """The format allows the value; a limit of ours, named in the message, does not."""
 
     kind = "limit"
+    usual = "raise the limit if you trust the file"
 
 
 class LoopError(ContentError):

@@ -49,6 +49,7 @@ MISMADE = {
 }
 """Cases that are not what their row says, and why."""
 LIBRARIES_MIB = 512  # code and libraries count in an address space too
+ADVISED = {"corrupt", "truncated", "checksum", "limit"}  # of these every error says what to do
 
 Row = dict[str, str]
 
@@ -88,13 +89,13 @@ def parsed(text: str) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def error_kind(stderr: str) -> str | None:
-    """The kind of the error document, the last such line."""
+def error_of(stderr: str) -> dict[str, Any]:
+    """The error document, the last such line."""
     for line in reversed(stderr.strip().splitlines()):
-        kind = parsed(line).get("error", {}).get("kind")
-        if kind is not None:
-            return str(kind)
-    return None
+        error = parsed(line).get("error", {})
+        if error:
+            return dict(error)
+    return {}
 
 
 def judged(status: int, stdout: str, stderr: str) -> Outcome:
@@ -108,9 +109,11 @@ def judged(status: int, stdout: str, stderr: str) -> Outcome:
     if status == 0:
         warned = bool(document.get("warnings"))
         return Outcome(frozenset({"ok", "ok-with-warning"} if warned else {"ok"}), document)
-    kind = error_kind(stderr)
-    assert kind is not None, f"exit {status} without an error document: {stderr[-500:]!r}"
-    return Outcome(frozenset({f"error:{kind}"}), document)
+    error = error_of(stderr)
+    assert error, f"exit {status} without an error document: {stderr[-500:]!r}"
+    if error["kind"] in ADVISED:
+        assert error["remedy"], error
+    return Outcome(frozenset({f"error:{error['kind']}"}), document)
 
 
 def holds(alternative: str, outcome: Outcome, target: Path) -> bool:

@@ -46,7 +46,8 @@ def opened(image: str, references: str) -> int:
             warnings = [str(warning) for warning in handle.warnings]
             print(json.dumps({"size": handle.size, "warnings": warnings}))
     except diskimage.DiskImageError as error:
-        print(json.dumps({"error": {"kind": error.kind, "message": str(error)}}), file=sys.stderr)
+        told = {"kind": error.kind, "message": str(error), "remedy": error.remedy}
+        print(json.dumps({"error": told}), file=sys.stderr)
         return error.exit_code
     return 0
 
