@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 import subprocess
+from array import array
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
@@ -24,7 +25,9 @@ from diskimage.errors import (
     UnsupportedError,
 )
 from diskimage.formats.vhdx import FORMAT
+from diskimage.formats.vhdx.blocks import Interleaved
 from diskimage.formats.vhdx.open import open_vhdx
+from diskimage.layers.table import Flat, Pages
 from diskimage.model import Device, Kind
 from diskimage.runs import extents
 from diskimage.sources.memory import MemorySource
@@ -96,6 +99,33 @@ def test_entries_behind_a_sector_bitmaps_are_those_of_the_next_chunk() -> None:
             if row.kind == Kind.DATA
         ]
         assert rows == [(15 * block, block, FIRST + block), (16 * block, block, FIRST)]
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_entries_are_those_of_blocks_alone_across_pages(data: st.DataObject) -> None:
+    ratio = data.draw(st.sampled_from([16, 128, 4096, 32768]))
+    blocks = data.draw(st.integers(1, 40000))
+    used = data.draw(st.sets(st.integers(0, blocks - 1), max_size=6))
+    table = array("Q", bytes(8 * (blocks + blocks // ratio + 1)))
+    for chunk in range(blocks // ratio):
+        table[chunk * (ratio + 1) + ratio] = data.draw(st.sampled_from([0, 6 << 40]))
+    for block in used:
+        table[block + block // ratio] = block + 1
+    source = MemorySource(table.tobytes())
+    entries = Interleaved(Flat(Pages(source, 1 << 20), 0, len(table), 8), ratio)
+    first = data.draw(st.integers(0, blocks - 1))
+    last = data.draw(st.integers(first + 1, blocks))
+    found: list[int] = []
+    for piece in entries.pieces(first, last):
+        assert piece.blocks > 0
+        assert piece.first == first + len(found)
+        whole = bytes(8 * piece.blocks) if piece.entries is None else bytes(piece.entries)
+        assert len(whole) == 8 * piece.blocks
+        if piece.entries is not None:
+            assert table.tobytes()[piece.at : piece.at + len(whole)] == whole
+        found += array("Q", whole)
+    assert found == [block + 1 if block in used else 0 for block in range(first, last)]
 
 
 ONE = vhdx(2 * MIB, {0: (0, b"a" * MIB)})

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from diskimage.errors import CorruptError, TruncatedError
 from diskimage.formats.vhdx import layout
 from diskimage.formats.vhdx.layout import MIB, PLACE, STATE, Disk, Region
+from diskimage.kernels.scan import first_nonzero
 from diskimage.layers.bits import stretches
 from diskimage.layers.gather import gathered
 from diskimage.layers.table import Flat, Match, Pages, Piece, Rule, TableDevice, words
@@ -25,13 +26,21 @@ class Interleaved(NamedTuple):
     ratio: int
 
     def pieces(self, first: int, last: int) -> Iterator[Piece]:
-        """The entries of blocks [first, last)."""
-        while first < last:
-            chunk = first // self.ratio
-            stop = min(last, (chunk + 1) * self.ratio)
-            for piece in self.flat.pieces(first + chunk, stop + chunk):
-                yield piece._replace(first=piece.first - chunk)
-            first = stop
+        """The entries of blocks [first, last), those of a page without any in one piece."""
+        step = self.ratio + 1
+        for page in self.flat.pieces(first + first // self.ratio, last + (last - 1) // self.ratio):
+            assert page.entries is not None
+            begin, end = page.first, page.first + page.blocks
+            if first_nonzero(page.entries) == len(page.entries):
+                edge, stop = begin - begin // step, end - end // step
+                if edge < stop:
+                    yield Piece(edge, stop - edge)
+                continue
+            for chunk in range(begin // step, -(-end // step)):
+                edge, stop = max(begin, chunk * step), min(end, chunk * step + self.ratio)
+                if edge < stop:
+                    view = page.entries[(edge - begin) * 8 : (stop - begin) * 8]
+                    yield Piece(edge - chunk, stop - edge, view, page.at + (edge - begin) * 8)
 
 
 def rule(disk: Disk) -> Rule:
@@ -67,7 +76,7 @@ class Blocks:
             data=source,
             entries=Interleaved(self._flat, disk.ratio),
             rule=rule(disk),
-            empty=HOLE,
+            empty=Kind.ABSENT if disk.differencing else HOLE,
         )
 
     def runs(self, start: int = 0, stop: int | None = None) -> Iterator[Runs]:
