@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings, strategies as st
 
+import diskimage
 from diskimage.errors import (
     CorruptError,
     DiskImageError,
@@ -23,7 +24,8 @@ from diskimage.errors import (
     UnsupportedError,
     UsageError,
 )
-from diskimage.formats.vdi import FORMAT, check, create, open_vdi
+from diskimage.formats.vdi import FORMAT, check, open_vdi
+from diskimage.formats.vdi.create import create
 from diskimage.layers.blank import Blank
 from diskimage.model import Device, Extent, Kind
 from diskimage.runs import extents
@@ -301,3 +303,61 @@ def test_a_few_changed_bytes_end_in_bytes_or_one_error(image: bytes, data: st.Da
         lawful(device)
         if device.size <= 1 << 20:
             assert len(read(device)) == device.size
+
+
+PARENT = {"uuid": str(UUID(bytes_le=IMAGE)), "modification_uuid": str(UUID(bytes_le=MODIFIED))}
+
+
+def layer() -> Rows:
+    """A block of content, one of zeros, one that is the parent's, and a short one of content."""
+    source = MemorySource(noise(MIB + 700, 9))
+    return Rows([
+        Extent(0, MIB, Kind.DATA, source=source, at=0),
+        Extent(MIB, MIB, Kind.ZERO, hole=True),
+        Extent(2 * MIB, MIB, Kind.ABSENT),
+        Extent(3 * MIB, 512, Kind.DATA, source=source, at=MIB),
+    ])  # fmt: skip
+
+
+def over(what: Rows, **parent: object) -> bytes:
+    told = {**PARENT, "size": what.size, **parent}
+    return made(what, backing="base.vdi", backing_format="vdi", parent=told)
+
+
+def test_a_created_difference_reads_over_its_parent() -> None:
+    base = vdi(3 * MIB + 512, {i: (i, bytes([i + 1]) * MIB) for i in range(4)})
+    gate = OpenGate(parents={f"{{{UUID(bytes_le=IMAGE)}}}": opened(base)})
+    image = over(layer())
+    own = noise(MIB + 700, 9)
+    assert read(opened(image, gate)) == own[:MIB] + bytes(MIB) + b"\3" * MIB + own[MIB : MIB + 512]
+    assert struct.unpack_from("<4I", image, MIB) == (0, 0xFFFFFFFE, 0xFFFFFFFF, 1)
+    kinds = [row.kind for row in extents(opened(image, OpenGate(listing=True)))]
+    assert kinds == [Kind.DATA, Kind.ZERO, Kind.ABSENT, Kind.DATA]
+    assert image[0x1A8:0x1C8] == IMAGE + MODIFIED
+    assert list(check(MemorySource(image), OpenGate())) == []
+
+
+def test_a_difference_needs_a_parent_of_its_size_and_format() -> None:
+    with pytest.raises(UsageError, match="over a parent"):
+        over(layer(), size=MIB)
+    with pytest.raises(UsageError, match="format"):
+        made(layer(), backing="base.qcow2", backing_format="qcow2", parent=PARENT)
+    with pytest.raises(UsageError, match="not known"):
+        made(layer(), backing="base.vdi", backing_format="vdi")
+    with pytest.raises(UsageError, match="fixed"):
+        made(layer(), type="fixed", backing="base.vdi", backing_format="vdi", parent=PARENT)
+    with pytest.raises(UsageError, match="only in a parent"):
+        made(layer())
+
+
+def test_an_empty_difference_is_made_over_a_file_and_opens_over_it(tmp_path: Path) -> None:
+    raw, base, child = tmp_path / "a.raw", tmp_path / "base.vdi", tmp_path / "child.vdi"
+    raw.write_bytes(CONTENTS["holes"] + bytes(511))
+    diskimage.convert(raw, base)
+    diskimage.create(child, backing="base.vdi", backing_format="vdi")
+    with diskimage.open(base) as parent:
+        name = f"{{{parent.info['uuid']}}}"
+    with diskimage.open(child, references={name: base}) as image:
+        assert image.read(0, image.size) == raw.read_bytes()
+    with pytest.raises(RefusedReferenceError), diskimage.open(child):
+        pass
