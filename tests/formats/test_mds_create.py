@@ -14,6 +14,7 @@ from diskimage import image, registry
 from diskimage.disc.framing import framed, taken
 from diskimage.disc.recast import recast
 from diskimage.disc.subchannel import stored
+from diskimage.disc.verify import problems
 from diskimage.errors import UsageError
 from diskimage.formats.mds import FORMAT
 from diskimage.formats.mds.create import create, losses
@@ -195,6 +196,18 @@ def test_the_descriptor_has_what_the_layout_says(tmp_path: Path) -> None:
 def test_what_it_cannot_say_is_said(tmp_path: Path) -> None:
     names = [(loss.name, loss.content) for loss in losses(mixed(tmp_path))]
     assert names == [("indexes", False), ("indexes", False), ("catalog", False)]
+
+
+def test_made_subchannel_agrees_with_the_gaps_that_are_told(tmp_path: Path) -> None:
+    """A postgap is the next track's pregap in an MDS, and so in its Q."""
+    sheet = (
+        'FILE "a.bin" BINARY\n TRACK 01 AUDIO\n INDEX 01 00:00:00\n POSTGAP 00:00:05\n'
+        " TRACK 02 AUDIO\n INDEX 00 00:00:08\n INDEX 01 00:00:10\n"
+    )
+    found = disc(write(tmp_path, sheet, a_bin=frames.audio(20)))
+    back = again(found, tmp_path, subchannel="made")
+    assert back.tracks[1].pregap == 7
+    assert list(problems(back)) == []
 
 
 def test_the_flag_scms_is_said(tmp_path: Path) -> None:

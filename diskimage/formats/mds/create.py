@@ -204,18 +204,29 @@ def _begin(track: Track, before: Track | None) -> int:
 
 def _parts(disc: Disc, *, made: bool) -> Iterator[Part]:
     """The tracks one behind the other."""
-    to = 0
+    to, told = 0, _told_gaps(disc)
     for stored in _stored(disc):
         track = stored.track
         subbed = made or track.subchannel is not None
         mode = _shape(track.mode, subbed=subbed)
         pieces = [_as(piece, mode) for piece in stored.pieces]
         if subbed:
-            pieces = [with_sub(disc, piece, "interleaved") for piece in pieces]
+            pieces = [with_sub(told, piece, "interleaved") for piece in pieces]
         size = mode.size + (SUB if subbed else 0)
         device = Placed(units(pieces) if subbed else frames(pieces), USER)
         yield Part(track, _kind(mode), size, subbed, stored.pregap, stored.gap, device, to)
         to += device.size
+
+
+def _told_gaps(disc: Disc) -> Disc:
+    """`disc` with the gaps that the descriptor tells, which Q that is made has to agree with: a
+    postgap counts to the next pregap."""
+    tracks: list[Track] = []
+    for track in disc.tracks:
+        before = tracks[-1] if tracks and tracks[-1].session == track.session else None
+        pregap = track.pregap if before is None else track.lba - before.lba - before.length
+        tracks.append(replace(track, pregap=pregap, postgap=0))
+    return replace(disc, tracks=tuple(tracks))
 
 
 def _shape(mode: Mode, *, subbed: bool) -> Mode:
