@@ -117,9 +117,7 @@ def _dynamic(device: Device, header: Header) -> Generator[Step, Any, int]:
         first, done = group * GROUP, min(header.blocks, (group + 1) * GROUP)
         runs = device.runs(first * BLOCK, min(device.size, done * BLOCK))
         to = header.data_at + stored * BLOCK
-        packed: Packed = yield Pack(
-            runs, chunk=BLOCK, codecs=(), to=to, align=BLOCK, absent=over
-        )
+        packed: Packed = yield Pack(runs, chunk=BLOCK, codecs=(), to=to, align=BLOCK, absent=over)
         unstored = {-1: ZEROED if over else FREE, -2: FREE}
         entries = array("I", [
             unstored[at] if at < 0 else (at - header.data_at) // BLOCK for at in packed.to
