@@ -12,8 +12,9 @@ from diskimage.engine.copy import Work, by_kernel, load
 from diskimage.engine.digest import Feeder
 from diskimage.engine.guard import checked
 from diskimage.engine.heads import zero_chunks
+from diskimage.engine.read import absent
 from diskimage.engine.windows import Window, windows
-from diskimage.errors import UsageError
+from diskimage.errors import DiskImageError, UsageError
 from diskimage.kernels import scan
 from diskimage.model import Kind, Pack, Packed, Runs, Target
 from diskimage.runs import clip
@@ -145,6 +146,8 @@ def _code(
     """The window's bytes, where it has any, and what becomes of its chunks."""
     kinds = {kind for runs in window.parts for kind in runs.kind}
     chunks = -(-window.length // step.chunk)
+    if Kind.ABSENT in kinds and not step.absent:
+        raise _absent(window)
     if not kinds or kinds == {Kind.ABSENT}:
         if step.dedupe and not kinds:
             zeros = memoryview(bytes(step.chunk))
@@ -158,6 +161,12 @@ def _code(
         return window, None, _rows(window, zero, step.chunk)
     buffer = load(window, work)
     return window, buffer, _chunks(buffer, window.start, step, known)
+
+
+def _absent(window: Window) -> DiskImageError:
+    """The error for what is to be stored whole and is not in this layer."""
+    runs = next(runs for runs in window.parts if Kind.ABSENT in runs.kind)
+    return absent(runs, runs.kind.index(Kind.ABSENT))
 
 
 def _rows(window: Window, zero: bytearray, chunk: int) -> list[Made]:

@@ -43,6 +43,7 @@ class Pack(NamedTuple):
 
     dedupe: bool = False  # a chunk equal to an earlier one, zeros too, is not stored again
     chunk_sum: Callable[[memoryview], int] | None = None  # of a whole chunk's plain bytes: 32 bits
+    absent: bool = False  # chunks of which this layer holds nothing are answered, not refused
     lead: bytes = b""  # written right before each stored chunk, itself unaligned; without codecs
 
 

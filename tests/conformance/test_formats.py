@@ -200,3 +200,20 @@ def test_no_writer_drops_audio_unsaid(rules: Format, tmp_path: Path) -> None:
     with image.open(mixed.write(tmp_path)) as disc:
         lost = {loss.name for loss in rules.losses(disc.content) if loss.content}
     assert lost == (set() if rules.disc_only or rules.keeps_frames else {"audio"})
+
+
+@CREATING
+def test_what_is_not_in_a_layer_is_never_written_as_zeros(rules: Format, tmp_path: Path) -> None:
+    """A layer opened alone, as wide as any group of blocks that a writer takes at once."""
+    size = 64 << 20
+    guest = naive.Rows(
+        [
+            Extent(0, 4 << 20, Kind.DATA, source=MemorySource(b"x" * (4 << 20))),
+            Extent(4 << 20, size - (4 << 20), Kind.ABSENT),
+        ]
+    )
+    path = tmp_path / f"made{rules.suffixes[0]}"
+    with pytest.raises(DiskImageError) as caught:
+        run(plan_of(rules, guest), FileSink(str(path), durable=False), Work(threads=2))
+    assert caught.value.kind in ("refused-reference", "usage")
+    assert not path.exists()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from diskimage.errors import DiskImageError, LimitError, UsageError
+from diskimage.errors import DiskImageError, LimitError, RefusedReferenceError, UsageError
 from diskimage.formats.qcow2.check import check
 from diskimage.formats.qcow2.create import create, losses
 from diskimage.formats.qcow2.open import open_qcow2
@@ -275,7 +275,7 @@ def test_absent_bytes_need_a_backing() -> None:
         Extent(0, 65536, Kind.ABSENT),
         Extent(65536, 512, Kind.DATA, source=MemorySource(b"x" * 512)),
     ]
-    with pytest.raises(UsageError, match="byte 0 is only in a backing"):
+    with pytest.raises(RefusedReferenceError, match="not in this layer"):
         image_of(create(Rows(rows), "a"))
 
 

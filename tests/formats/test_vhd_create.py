@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import diskimage
-from diskimage.errors import DiskImageError, UsageError
+from diskimage.errors import DiskImageError, RefusedReferenceError, UsageError
 from diskimage.formats.vhd import FORMAT
 from diskimage.formats.vhd.create import create, geometry
 from diskimage.formats.vhd.open import open_vhd
@@ -167,7 +167,7 @@ def test_what_cannot_be_is_refused_before_the_first_step(
 
 
 def test_an_absent_byte_without_a_parent_is_refused() -> None:
-    with pytest.raises(UsageError, match="only in a parent"):
+    with pytest.raises(RefusedReferenceError, match="not in this layer"):
         made(Blank(MIB, Kind.ABSENT))
 
 

@@ -17,7 +17,7 @@ import pytest
 from diskimage import image as face
 from diskimage.engine.copy import Work
 from diskimage.engine.run import run
-from diskimage.errors import UsageError
+from diskimage.errors import RefusedReferenceError, UsageError
 from diskimage.formats.vmdk import FORMAT
 from diskimage.formats.vmdk.create import EXTENT, create, full
 from diskimage.formats.vmdk.opening import open_vmdk
@@ -262,7 +262,7 @@ def test_a_name_that_no_descriptor_holds_is_refused() -> None:
 
 @pytest.mark.parametrize("subformat", ["monolithicSparse", "streamOptimized"])
 def test_what_is_in_a_parent_is_not_written_as_zeros(subformat: str) -> None:
-    with pytest.raises(UsageError, match="parent"):
+    with pytest.raises(RefusedReferenceError, match="not in this layer"):
         image_of(create(Blank(MIB, Kind.ABSENT), "a", subformat=subformat))
 
 

@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from diskimage.errors import RefusedReferenceError
 from diskimage.model import Barrier, Copy, Extent, Kind, Pack, Packed, Plan, Put, Runs, Size, Step
 from diskimage.runs import view
 from tests.makers.naive import coded, piece
@@ -77,6 +78,8 @@ def pack(one: Pack, out: bytearray) -> Packed:
     end, blocks = one.to, list(one.extents)
     first = blocks[0].start[0] if blocks else 0
     for number, plain in enumerate(guest(blocks, one.chunk)):
+        if plain is None and not one.absent:
+            raise RefusedReferenceError(f"chunk {number} is not in this layer")
         codec = -1
         whole = b"" if plain is None else plain.ljust(one.chunk, b"\0")
         total = 0

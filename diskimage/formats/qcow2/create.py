@@ -218,8 +218,9 @@ def _group(
     start, stop = first * made.cover, min(device.size, (first + tables) * made.cover)
     codecs = () if made.codec is None else (made.codec,)
     packed: Packed = yield Pack(
-        device.runs(start, stop), chunk=made.cluster, codecs=codecs, to=end, align=made.cluster
-    )
+        device.runs(start, stop), chunk=made.cluster, codecs=codecs, to=end, align=made.cluster,
+        absent=made.backing is not None,
+    )  # fmt: skip
     counts.add_packed(packed)
     end = rounded(packed.end, made.cluster)
     entries, end = yield from _entries(made, packed, start, end)
@@ -259,9 +260,6 @@ def _entries(
         elif to == -1:
             entries.append(zero)
         elif to < 0:
-            if made.backing is None:
-                at = start + row * made.cluster
-                raise UsageError(f"byte {at} is only in a backing file, and none is named")
             entries.append(0)
         elif packed.codec[row] < 0:
             entries.append(to | COPIED)

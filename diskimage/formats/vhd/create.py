@@ -233,9 +233,6 @@ def _packed(
     runs = device.runs(first * made.block, min(device.size, last * made.block))
     lead = b"\xff" * made.bitmap
     packed: Packed = yield Pack(runs, made.block, (), end, align=ALIGN, lead=lead)
-    if -2 in packed.to:
-        at = (first + packed.to.index(-2)) * made.block
-        raise UsageError(f"byte {at} is only in a parent, and none is named")
     places = [FREE if to < 0 else (to - made.bitmap) // SECTOR for to in packed.to]
     return array("I", places), packed.end
 

@@ -175,9 +175,6 @@ def _dynamic(device: Device, made: Shape) -> Generator[Step, Any, None]:
         stop = min(device.size, (first + GROUP) * disk.block)
         runs = device.runs(first * disk.block, stop)
         packed: Packed = yield Pack(runs, disk.block, (), end, align=MIB)
-        if -2 in packed.to:
-            at = (first + packed.to.index(-2)) * disk.block
-            raise UsageError(f"byte {at} is only in a parent", remedy="open the chain whole")
         yield _entries(disk, first, packed.to)
         end = packed.end
 

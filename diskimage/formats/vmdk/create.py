@@ -268,9 +268,9 @@ def _sparse(device: Device, at: Places, file: str, text: bytes, *, over: bool = 
         first = group * GROUP
         start, stop = first * COVER, min(device.size, (first + GROUP) * COVER)
         runs = device.runs(start, stop)
-        packed: Packed = yield Pack(runs, GRAIN, (), end, align=GRAIN, file=file)
+        packed: Packed = yield Pack(runs, GRAIN, (), end, align=GRAIN, file=file, absent=over)
         end = packed.end
-        entries = written(_entries_over(packed) if over else _entries(packed, start))
+        entries = written(_entries_over(packed) if over else _entries(packed))
         for directory in (at.copy_at, at.directory_at):
             yield Put(at.tables_at(directory) + first * TABLE, entries, file=file)
     for directory in (at.copy_at, at.directory_at):
@@ -294,14 +294,8 @@ def _directory(at: int, first: int, tables: int, file: str) -> Iterator[Step]:
         yield Put(at + 4 * begin, written(entries), file=file)
 
 
-def _entries(packed: Packed, start: int) -> array[int]:
-    """Where each grain is, in sectors. UsageError for one that is in another layer."""
-    if packed.to and min(packed.to) < -1:
-        lost = start + packed.to.index(-2) * GRAIN
-        raise UsageError(
-            f"guest byte {lost} is in a parent, which this layer does not hold",
-            remedy="open the source with its parents allowed (--references siblings)",
-        )
+def _entries(packed: Packed) -> array[int]:
+    """Where each grain is, in sectors."""
     return array("I", [0 if to < 0 else to // SECTOR for to in packed.to])
 
 
@@ -343,7 +337,7 @@ def _stream(device: Device, made: Shape, stem: str) -> Plan:
     for number in filled(device, COVER, CONTENT):
         start, stop = number * COVER, min(device.size, (number + 1) * COVER)
         packed: Packed = yield Pack(device.runs(start, stop), GRAIN, (codec,), at, seal=_marked)
-        entries = written(_entries(packed, start)).ljust(TABLE, b"\0")
+        entries = written(_entries(packed)).ljust(TABLE, b"\0")
         if packed.end == at:
             continue  # nothing but zeros
         yield Put(packed.end, _marker(TABLE, layout.TABLE_MARKER) + entries)
