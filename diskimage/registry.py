@@ -192,17 +192,25 @@ def candidates(seen: Look) -> list[Candidate]:
     """Who claims the file, the surest first."""
     found = [c for entry in ENTRIES if (c := _asked(entry, seen)) is not None]
     found += _recognised(CONTAINERS, seen, 90)
-    found = [one for one in found if not _kept(one, found)]
+    found = [one for one in found if not _kept(one, found, seen)]
     if not any(c.score >= CERTAIN for c in found):
         found += _recognised(GUESTS, seen, 40) or _guest_by_rule(seen)
         found += _plugins_asked(seen)
     return sorted(found, key=lambda c: -c.score)
 
 
-def _kept(inner: Candidate, found: list[Candidate]) -> bool:
-    """Whether a surer candidate tells by its trailer that `inner` is its content."""
-    outer = [one for one in found if one.entry is not None and inner.name in one.entry.keeps]
-    return any(one.score > inner.score for one in outer)
+def _kept(inner: Candidate, found: list[Candidate], seen: Look) -> bool:
+    """Whether a surer candidate tells by its trailer that `inner` is its content.
+
+    The suffix has to be that of the trailer's format: content may end in anything.
+    """
+    return any(
+        one.entry is not None
+        and inner.name in one.entry.keeps
+        and seen.suffix in one.entry.suffixes
+        and one.score > inner.score
+        for one in found
+    )
 
 
 def _asked(entry: Entry, seen: Look) -> Candidate | None:
