@@ -90,12 +90,13 @@ def test_an_open_image_keeps_to_what_it_was_opened_with(sheet: Path) -> None:
             library.hash(image, check=True)
 
 
-def test_frames_that_are_kept_as_stored_are_not_mended(diskimage: Command, sheet: Path) -> None:
-    done = diskimage("convert", "bad.cue", "b.cue", "--repair", "--json")
-    error = refusal(done)
-    assert (done.returncode, error["kind"]) == (2, "usage")
-    assert "frames are kept as they are stored" in error["message"]
-    assert not sheet.with_name("b.cue").exists()
+def test_frames_are_kept_as_stored_unless_a_corrected_copy_is_asked_for(
+    diskimage: Command, sheet: Path
+) -> None:
+    done = diskimage("convert", "bad.cue", "good.cue", "--repair", "--json")
+    assert done.returncode == 0
+    assert [w["kind"] for w in document(done)["warnings"]].count("repaired") == 1
+    assert diskimage("check", "good.cue").returncode == 0
     assert diskimage("convert", "bad.cue", "b.cue").returncode == 0
     assert sheet.with_name("b.bin").read_bytes() == sheet.with_name("a.bin").read_bytes()
     assert diskimage("check", "b.cue").returncode != 0
