@@ -20,19 +20,22 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("image")
 @click.option("--svg", type=click.Path(), metavar="FILE", help="Draw a disc into a new file.")
+@click.option("--frames", is_flag=True, help="Read which form each frame of Mode 2 has.")
 @opens
 @JSON
-def info(image: str, svg: str | None, as_json: bool, **how: Any) -> None:
+def info(image: str, svg: str | None, frames: bool, as_json: bool, **how: Any) -> None:
     """Tell what IMAGE is, without reading its content. --svg draws the tracks of a disc."""
     from diskimage.jobs.info import info as job
 
-    found = job(image, **opening(how))
+    found = job(image, frames=frames, **opening(how))
     if svg is not None:
         show.new_file(svg, found.svg())
     if as_json:
         show.document(found.to_json())
         return
     _sleeve(found)
+    for number, told in found.forms.items():
+        show.table(("track", "LBA", "frames", "form"), [(number, *one) for one in told])
     show.warned(found.warnings)
 
 

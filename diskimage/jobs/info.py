@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Unpack
 
-from diskimage.disc import cdtext
+from diskimage.disc import cdtext, forms
 from diskimage.disc.picture import svg
 from diskimage.disc.tracks import describe
 from diskimage.errors import UsageError
@@ -29,6 +29,9 @@ class Info:
     disc: Disc | None
     warnings: tuple[Finding, ...]
     references: tuple[Reference, ...]
+    forms: Mapping[int, tuple[forms.Stretch, ...]] = field(
+        default_factory=dict
+    )  # by track, if read
 
     @property
     def tracks(self) -> tuple[Track, ...]:
@@ -42,7 +45,7 @@ class Info:
             "sector_size": self.sector_size, "info": plain(self.info),
         }  # fmt: skip
         if self.disc is not None:
-            document |= _disc(self.disc)
+            document |= _disc(self.disc, self.forms)
         document["references"] = [
             {"name": r.name, "role": r.role, "format": r.format, "opened": r.opened}
             for r in self.references
@@ -57,7 +60,7 @@ class Info:
         return svg(self.disc, f"{self.name}: {self.format}, {self.disc.medium}")
 
 
-def _disc(disc: Disc) -> dict[str, object]:
+def _disc(disc: Disc, told: Mapping[int, tuple[forms.Stretch, ...]]) -> dict[str, object]:
     return {
         "medium": disc.medium,
         "catalog": disc.catalog,
@@ -72,15 +75,28 @@ def _disc(disc: Disc) -> dict[str, object]:
             for s in disc.sessions
         ],
         "toc": [plain(row._asdict()) for row in disc.toc],
-        "tracks": [plain(describe(track)) for track in disc.tracks],
+        "tracks": [plain(_track(track, told)) for track in disc.tracks],
     }  # fmt: skip
 
 
-def info(image: What | Image, **how: Unpack[Opening]) -> Info:
-    """Describe `image`. Parents are listed, not opened, unless `references` says otherwise."""
+def _track(track: Track, told: Mapping[int, tuple[forms.Stretch, ...]]) -> dict[str, object]:
+    found = describe(track)
+    if track.number in told:
+        found["forms"] = [one._asdict() for one in told[track.number]]
+    return found
+
+
+def info(image: What | Image, *, frames: bool = False, **how: Unpack[Opening]) -> Info:
+    """Describe `image`. Parents are listed, not opened, unless `references` says otherwise.
+
+    With `frames` the frames of Mode 2 tracks are read, and their forms told.
+    """
     how.setdefault("references", "list")
     with opened(image, **how) as found:
+        tracks = found.disc.tracks if found.disc is not None and frames else ()
+        told = {track.number: said for track in tracks if (said := tuple(forms.of(track)))}
         return Info(
             found.name, found.format, str(found.info.get("variant", "")), found.size,
             found.sector_size, dict(found.info), found.disc, found.warnings, found.references,
+            told,
         )  # fmt: skip
