@@ -21,7 +21,9 @@ from tests.makers.raw import sparse
 from tests.rows import FORMATS, ROOT, SHARED, table
 
 settings.register_profile("house", deadline=None, print_blob=True)  # no timing is asserted
-settings.load_profile("house")
+# what lands is judged by the same examples every time; whoever runs the tests by hand finds new ones
+settings.register_profile("landing", parent=settings.get_profile("house"), derandomize=True)
+settings.load_profile("landing" if os.environ.get("DISKIMAGE_REQUIRE_PEERS") == "1" else "house")
 
 PEERS = {row["tool"]: row["Debian package"] for row in table(ROOT / "tests/peers.tsv")}
 

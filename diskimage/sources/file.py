@@ -37,9 +37,10 @@ class FileSource:
     """
 
     def __init__(self, fd: int, name: str, *, growing: bool = False) -> None:
-        self._fd = fd
+        self._fd = -1
         self.name = name
         self._stat = os.fstat(fd)
+        self._fd = fd  # ours to close from here on: where this line was not reached, the caller's
         self._size = self._stat.st_size
         self._growing = growing
         self._stored = (0, 0)  # the last run of bytes that SEEK_DATA found
@@ -122,6 +123,9 @@ class FileSource:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def __del__(self) -> None:
+        self.close()  # an image that nobody holds any more keeps no file open
 
     def __repr__(self) -> str:
         return f"FileSource({self.name!r}, {self.size} bytes)"

@@ -35,7 +35,9 @@ def on_a_terminal(command: list[str], answers: bytes) -> tuple[int, str]:
     )  # fmt: skip
     os.close(theirs)
     shown, answered = b"", False
-    while select.select([terminal], [], [], 60)[0]:
+    waiting = select.poll()  # whatever the descriptor's number
+    waiting.register(terminal, select.POLLIN)
+    while waiting.poll(60_000):
         try:
             more = os.read(terminal, 4096)
         except OSError:  # the child has closed it
