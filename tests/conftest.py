@@ -21,7 +21,7 @@ from tests.makers.raw import sparse
 from tests.rows import FORMATS, ROOT, SHARED, table
 
 settings.register_profile("house", deadline=None, print_blob=True)  # no timing is asserted
-# what lands is judged by the same examples every time; whoever runs the tests by hand finds new ones
+# what lands is judged by the same examples every time; runs by hand find new ones
 settings.register_profile("landing", parent=settings.get_profile("house"), derandomize=True)
 settings.load_profile("landing" if os.environ.get("DISKIMAGE_REQUIRE_PEERS") == "1" else "house")
 
