@@ -75,6 +75,7 @@ def letterbox(open_to_all: Path) -> Iterator[Path]:
 
 
 def test_a_target_appears_where_nothing_may_be_listed(letterbox: Path) -> None:
+    diskimage.copy(MemorySource(CONTENT), letterbox / "first.raw")  # modules load with our rights
     with nobody():
         diskimage.copy(MemorySource(CONTENT), letterbox / "small.raw")
     assert (letterbox / "small.raw").read_bytes() == CONTENT
