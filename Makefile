@@ -24,7 +24,7 @@ help:
 $(STAMP): pyproject.toml setup.py $(NATIVE)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install -qq --editable '.[cli,speed,hash,crypto,apple]' --group dev
+	@$(BIN)/python -m pip install -qq --editable '.[cli,speed,hash,crypto,apple,audio]' --group dev
 	@$(BIN)/python -W ignore -c 'from diskimage.kernels import extension as e; \
 		print("kernels:", "native" if e.NATIVE else f"reference ({e.reason})")'
 	@touch $@
