@@ -16,14 +16,13 @@ from typing import NamedTuple
 from diskimage.disc.modes import SYNC
 from diskimage.errors import AmbiguousError, UnknownFormatError, UnsupportedError, UsageError
 from diskimage.model import Bid, Format, Look, Source
+from diskimage.recognised import CONTAINERS, Known, Signature, containers, guests, holds
 from diskimage.sources.device import DeviceFileSource
 
 GROUP = "diskimage.formats"  # of entry points, for formats of others
 HEAD = 100 * 1024
 TAIL = 64 * 1024
 CERTAIN = 50  # a bid from content; below it stand suffixes and guesses
-
-Signature = tuple[int, bytes]  # an offset from the start, or from the end where negative
 
 
 class Entry(NamedTuple):
@@ -36,15 +35,6 @@ class Entry(NamedTuple):
     weak: tuple[str, ...] = ()  # suffixes that make it worth asking, without being the format's own
     keeps: tuple[str, ...] = ()  # formats whose content stands as it is before its trailer
     loaded: Format | None = None
-
-
-class Known(NamedTuple):
-    """Content recognised by name that no format of ours opens; `opens_as_raw` for guest content."""
-
-    name: str
-    signatures: tuple[Signature, ...]
-    suffixes: tuple[str, ...] = ()
-    opens_as_raw: bool = False
 
 
 ENTRIES = (
@@ -98,40 +88,6 @@ ENTRIES = (
         ), (".vmdk",)),
     Entry("raw", "diskimage.formats.raw", suffixes=(
         ".img", ".raw", ".dd", ".ima", ".vfd", ".flp", ".dsk", ".000", ".001", ".aa")),
-)  # fmt: skip
-
-CONTAINERS = (
-    Known("AFF", ((0, b"AFF10\x0d\x0a\0"),), (".aff",)),
-    Known("Android sparse", ((0, b"\x3a\xff\x26\xed"),), (".simg",)),
-    Known("partclone", ((0, b"partclone-image"),), ()),
-    Known("gzip stream", ((0, b"\x1f\x8b\x08"),), (".gz",)),
-    Known("xz stream", ((0, b"\xfd7zXZ\0"),), (".xz",)),
-    Known("zstd stream", ((0, b"\x28\xb5\x2f\xfd"),), (".zst",)),
-    Known("bzip2 stream", ((0, b"BZh"),), (".bz2",)),
-    Known("zip archive", ((0, b"PK\x03\x04"),), (".zip",)),
-)
-
-GUESTS = tuple(
-    Known(name, signatures, opens_as_raw=True)
-    for name, signatures in (
-        ("GUID partition table", ((512, b"EFI PART"), (4096, b"EFI PART"))),
-        ("Apple partition map", ((512, b"PM\0\0"),)),
-        ("NTFS", ((3, b"NTFS    "),)),
-        ("exFAT", ((3, b"EXFAT   "),)),
-        ("FAT", ((54, b"FAT12   "), (54, b"FAT16   "), (82, b"FAT32   "))),
-        ("XFS", ((0, b"XFSB"),)),
-        ("btrfs", ((0x10040, b"_BHRfS_M"),)),
-        ("HFS", ((1024, b"BD"),)),
-        ("HFS+", ((1024, b"H+\0\4"), (1024, b"HX\0\5"))),
-        ("APFS", ((32, b"NXSB"),)),
-        ("JFS", ((0x8000, b"JFS1"),)),
-        ("squashfs", ((0, b"hsqs"), (0, b"sqsh"))),
-        ("UDF", ((0x8001, b"BEA01"),)),
-        ("UFS", ((0x255C, b"\x54\x19\x01\0"), (0x255C, b"\0\1\x19\x54"),
-                 (0x1055C, b"\x19\x01\x54\x19"), (0x1055C, b"\x19\x54\x01\x19"))),
-        ("LUKS", ((0, b"LUKS\xba\xbe"),)),
-        ("swap area", ((4086, b"SWAPSPACE2"),)),
-    )
 )  # fmt: skip
 
 
@@ -191,10 +147,10 @@ def formats() -> list[Format]:
 def candidates(seen: Look) -> list[Candidate]:
     """Who claims the file, the surest first."""
     found = [c for entry in ENTRIES if (c := _asked(entry, seen)) is not None]
-    found += _recognised(CONTAINERS, seen, 90)
+    found += [Candidate(known.name, 90, why, known=known) for known, why in containers(seen)]
     found = [one for one in found if not _kept(one, found, seen)]
     if not any(c.score >= CERTAIN for c in found):
-        found += _recognised(GUESTS, seen, 40) or _guest_by_rule(seen)
+        found += [Candidate(known.name, 40, why, known=known) for known, why in guests(seen)]
         found += _plugins_asked(seen)
     return sorted(found, key=lambda c: -c.score)
 
@@ -215,7 +171,7 @@ def _kept(inner: Candidate, found: list[Candidate], seen: Look) -> bool:
 
 def _asked(entry: Entry, seen: Look) -> Candidate | None:
     suffix = seen.suffix in entry.suffixes or seen.suffix in entry.weak
-    if not suffix and not any(_holds(seen, s) for s in entry.signatures):
+    if not suffix and not any(holds(seen, s) for s in entry.signatures):
         return None
     return _bid(entry, seen)
 
@@ -235,51 +191,6 @@ def _plugins_asked(seen: Look) -> Iterator[Candidate]:
             continue
         if found is not None:
             yield found
-
-
-def _recognised(table: tuple[Known, ...], seen: Look, score: int) -> list[Candidate]:
-    found = []
-    for known in table:
-        for signature in known.signatures:
-            if _holds(seen, signature):
-                reason = f"{known.name}: {signature[1]!r} at {signature[0]}"
-                found.append(Candidate(known.name, score, reason, known=known))
-                break
-    return found
-
-
-def _holds(seen: Look, signature: Signature) -> bool:
-    at, magic = signature
-    if at >= 0:
-        return seen.head[at : at + len(magic)] == magic
-    end = len(seen.tail) + at
-    return end >= 0 and seen.tail[end : end + len(magic)] == magic
-
-
-def _guest_by_rule(seen: Look) -> list[Candidate]:
-    """Content that no fixed bytes tell: an MBR with plausible rows, ext2/3/4, a FAT boot sector."""
-    head, name = seen.head, None
-    if head[0x438:0x43A] == b"\x53\xef" and seen.size >= 2048:
-        name = "ext2/3/4: 53 EF at 1080"
-    elif head[510:512] == b"\x55\xaa" and head[0] in (0xE9, 0xEB) and _fat_boot(head):
-        name = "FAT: a plausible boot sector"
-    elif head[510:512] == b"\x55\xaa" and _mbr(head):
-        name = "MBR: 55 AA at 510 and plausible rows"
-    if name is None:
-        return []
-    known = Known(name.partition(":")[0], (), opens_as_raw=True)
-    return [Candidate(known.name, 40, name, known=known)]
-
-
-def _mbr(head: bytes) -> bool:
-    rows = [head[446 + 16 * i : 462 + 16 * i] for i in range(4)]
-    used = [row for row in rows if any(row)]
-    return all(row[0] in (0, 0x80) and row[4] for row in used) and bool(used)
-
-
-def _fat_boot(head: bytes) -> bool:
-    sector, cluster = int.from_bytes(head[11:13], "little"), head[13]
-    return sector in (512, 1024, 2048, 4096) and cluster in (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 def detect(seen: Look, file: str) -> Candidate:
@@ -313,7 +224,7 @@ def _guest_owns_the_end(sure: list[Candidate], seen: Look) -> bool:
     told = (sure[0].known or sure[0].entry) if len(sure) == 1 else None
     if told is None or seen.head[510:512] != b"\x55\xaa" or seen.suffix in told.suffixes:
         return False
-    held = [at for at, magic in told.signatures if _holds(seen, (at, magic))]
+    held = [at for at, magic in told.signatures if holds(seen, (at, magic))]
     return bool(held) and max(held) < 0
 
 
