@@ -17,6 +17,7 @@ from diskimage.engine.read import DeviceSource, Reader, read_into, source as dev
 from diskimage.engine.run import apply
 from diskimage.errors import LimitError, UnsupportedError, UsageError
 from diskimage.gate import FileGate, Ledger, Policy, Secret, checked_policy
+from diskimage.layers.blank import Blank
 from diskimage.limits import LIMITS, Limits
 from diskimage.model import (
     Device,
@@ -26,7 +27,6 @@ from diskimage.model import (
     Format,
     Plan,
     Reference,
-    Runs,
     Source,
     Writable,
 )
@@ -39,18 +39,6 @@ from diskimage.words import escape, size_text
 
 if TYPE_CHECKING:
     from diskimage.filesystems import FileSystem, ImagePath
-
-
-class _Nothing:
-    """The bytes of a disc without a data track."""
-
-    size = 0
-    block = 2048
-    info: Mapping[str, object] = {}
-
-    def runs(self, start: int = 0, stop: int | None = None) -> Iterator[Runs]:  # noqa: ARG002 - none of it
-        """None at all, whatever the range."""
-        return iter(())
 
 
 class Image:
@@ -77,7 +65,7 @@ class Image:
         if isinstance(opened, Disc):
             if opened.data is None:
                 ledger.warnings.append(Finding("no-data", "the disc has no data track: size 0"))
-            self.device: Device = opened.data if opened.data is not None else _Nothing()
+            self.device: Device = opened.data if opened.data is not None else Blank(0)
         else:
             self.device = opened
 
@@ -340,6 +328,8 @@ def open(
     password: Secret = None,
     check: bool = True,
     repair: bool = False,
+    open_options: Mapping[str, object] | None = None,
+    **more: object,
 ) -> Image:
     """Open `what` as a block device, read-only unless `mode` is "r+".
 
@@ -348,7 +338,8 @@ def open(
     up the image, beside it), "siblings" (parents beside it too), "list" (this layer alone), a
     directory, a mapping {name: path or source}, or a callable. `password` is a text, or a callable
     that is asked for one once the image needs it. `check` holds every disc frame that is read
-    against its EDC, `repair` mends wrong ones by ECC. Raises DiskImageError.
+    against its EDC, `repair` mends wrong ones by ECC. `open_options` and further keywords are the
+    image's format's: which disk of several, which snapshot. Raises DiskImageError.
     """
     if mode not in ("r", "r+"):
         raise UsageError(f"no mode {mode!r}", remedy="r reads, r+ writes in place")
@@ -358,7 +349,8 @@ def open(
         ledger.sources.append(source)
         gate = _gate(source, checked_policy(references), limits, password, ledger)
         policy = FramePolicy(check=check, repair=repair)
-        return _opened(source, format, gate, policy, writable=mode == "r+")
+        options = {**(open_options or {}), **more}
+        return _opened(source, format, gate, policy, options, writable=mode == "r+")
     except (MemoryError, RecursionError) as error:
         ledger.close()
         name = type(error).__name__
@@ -378,15 +370,17 @@ def _gate(
 
 
 def _opened(
-    source: Source, format: str | None, gate: FileGate, policy: FramePolicy, *, writable: bool
-) -> Image:
+    source: Source, format: str | None, gate: FileGate, policy: FramePolicy,
+    options: Mapping[str, object], *, writable: bool,
+) -> Image:  # fmt: skip
     rules, note = registry.chosen(source, format)
+    registry.demand_options(options, rules.opens, f"opening {rules.name}")
     if writable and ("write" not in rules.can or source.fd is None):
         raise UnsupportedError(f"{rules.name} is not written in place", file=source.name,
                                remedy="convert it to raw, or write a copy")  # fmt: skip
     if note is not None:
         gate.warn("suffix", note)
-    opened = rules.open(source, gate)
+    opened = rules.open(source, gate, **options)
     if writable and len([s for s in gate.ledger.sources if s.fd is not None]) > 1:
         raise UnsupportedError("a set of parts is not written in place", file=source.name)
     if writable and not isinstance(opened, Writable):

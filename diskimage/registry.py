@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
 from diskimage.disc.modes import SYNC
 from diskimage.errors import AmbiguousError, UnknownFormatError, UnsupportedError, UsageError
-from diskimage.model import Bid, Format, Look, Source
+from diskimage.model import Bid, Format, Look, Option, Source
 from diskimage.recognised import CONTAINERS, Known, Signature, containers, guests, holds
 from diskimage.sources.device import DeviceFileSource
 
@@ -259,6 +259,14 @@ def chosen(source: Source, format: str | None) -> tuple[Format, str | None]:
     found = detect(seen, source.name)
     assert found.entry is not None
     return load(found.entry), suffix_disagrees(found.name, seen)
+
+
+def demand_options(given: Iterable[str], known: tuple[Option, ...], whose: str) -> None:
+    """UsageError for a name of `given` that is none of the options `known`, those of `whose`."""
+    unknown = sorted(set(given) - {option.name for option in known})
+    if unknown:
+        names = ", ".join(option.name for option in known) or "none"
+        raise UsageError(f"{whose} has no option {unknown[0]}", remedy=f"its options: {names}")
 
 
 def _all() -> Iterator[Entry]:

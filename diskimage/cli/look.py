@@ -80,6 +80,9 @@ def formats(as_json: bool) -> None:
     for found_format in found.formats:
         for option in found_format.options:
             print(f"  {found_format.name} -o {option.name}={option.values}: {option.meaning}")
+        for option in found_format.opens:
+            text = f"--open-option {option.name}={option.values}: {option.meaning}"
+            print(f"  {found_format.name} {text}")
 
 
 @click.command("map")

@@ -68,6 +68,11 @@ _PASSWORD = click.option(
     help=f"Its first line is the password; else {ENVIRONMENT}, else a terminal is asked.",
 )  # fmt: skip
 
+_OPENING = click.option(
+    "--open-option", "open_options", multiple=True, metavar="KEY=VALUE",
+    help="An option of the image's own format: which disk, which snapshot; see: diskimage formats.",
+)  # fmt: skip
+
 
 _NO_CHECK = click.option("--no-check", is_flag=True, help="Do not hold disc frames to their EDC.")
 _REPAIR = click.option(
@@ -82,7 +87,7 @@ def reads(command: Command) -> Command:
 
 def opens(command: Command) -> Command:
     """The options of every verb that opens an image."""
-    for option in (_PASSWORD, _REFERENCES, _FORMAT):
+    for option in (_OPENING, _PASSWORD, _REFERENCES, _FORMAT):
         command = option(command)
     return command
 
@@ -90,6 +95,8 @@ def opens(command: Command) -> Command:
 def opening(values: dict[str, Any]) -> Opening:
     """The keywords of `open` from the options of `opens` or `reads`."""
     how: Opening = {"format": values["format"], "password": _password(values["password_file"])}
+    if values["open_options"]:
+        how["open_options"] = settings(values["open_options"])
     if "no_check" in values:
         how["check"], how["repair"] = not values["no_check"], values["repair"]
     if values["references"] is not None:

@@ -8,7 +8,7 @@ import click
 
 from diskimage.cli import show
 from diskimage.cli.bar import progress as shown
-from diskimage.cli.options import JSON, PROGRESS, SIZE, THREADS, names, opening, reads
+from diskimage.cli.options import JSON, PROGRESS, SIZE, THREADS, names, opening, reads, settings
 from diskimage.words import escape
 
 if TYPE_CHECKING:
@@ -114,22 +114,23 @@ def _print_manifest(found: Manifest, as_json: bool) -> None:
 @click.argument("a")
 @click.argument("b")
 @click.option("--format-b", metavar="NAME", help="The format of B; --format is that of A.")
+@click.option("--open-option-b", multiple=True, metavar="KEY=VALUE", help="As --open-option, of B.")
 @click.option("--strict", is_flag=True, help="Two sizes differ, even by zeros.")
 @reads
 @THREADS
 @PROGRESS
 @JSON
 def compare(
-    a: str, b: str, format_b: str | None, strict: bool, threads: int | None, progress: str,
-    as_json: bool, **how: Any,
+    a: str, b: str, format_b: str | None, open_option_b: tuple[str, ...], strict: bool,
+    threads: int | None, progress: str, as_json: bool, **how: Any,
 ) -> int:  # fmt: skip
     """Tell whether A and B hold the same bytes, whatever their formats. Exit 1 where not."""
     from diskimage.jobs.compare import compare as job
 
     with shown(progress) as report:
         found = job(
-            a, b, format_b=format_b, strict=strict, threads=threads, progress=report,
-            **opening(how),
+            a, b, format_b=format_b, open_options_b=settings(open_option_b), strict=strict,
+            threads=threads, progress=report, **opening(how),
         )  # fmt: skip
     if as_json:
         show.document(found.to_json())

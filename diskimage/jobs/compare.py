@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from threading import Event
 from typing import Unpack
@@ -46,6 +46,7 @@ def compare(
     b: What | Image,
     *,
     format_b: str | None = None,
+    open_options_b: Mapping[str, object] | None = None,
     strict: bool = False,
     threads: int | None = None,
     progress: Report | None = None,
@@ -54,11 +55,12 @@ def compare(
 ) -> Compared:
     """Compare the guest bytes of `a` and `b`; of two discs the stored frames of all tracks too.
 
-    `format` is that of `a`, `format_b` that of `b`; other keywords hold for both. Two sizes are
-    equal where the rest of the longer one reads as zeros, unless `strict`.
+    `format` and `open_options` are those of `a`, `format_b` and `open_options_b` those of `b`;
+    other keywords hold for both. Two sizes are equal where the rest of the longer one reads as
+    zeros, unless `strict`.
     """
     with opened(a, **how) as one:
-        how["format"] = format_b
+        how["format"], how["open_options"] = format_b, open_options_b or {}
         with opened(b, **how) as two:
             demand_one_data_track(one)
             demand_one_data_track(two)

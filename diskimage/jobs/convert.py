@@ -24,7 +24,7 @@ from diskimage.errors import LossError, UnsupportedError, UsageError
 from diskimage.gate import Policy, Secret
 from diskimage.image import Image
 from diskimage.jobs.frames import content, keeping
-from diskimage.jobs.opening import held, told, work
+from diskimage.jobs.opening import Opening, held, told, work
 from diskimage.jobs.publishing import PIPE, backed, named_by, refuse, settled, sink_for
 from diskimage.limits import LIMITS, Limits
 from diskimage.model import (
@@ -93,6 +93,7 @@ def convert(
     references: Policy = "parts",
     limits: Limits = LIMITS,
     password: Secret = None,
+    open_options: Mapping[str, object] | None = None,
     progress: Report | None = None,
     cancel: Event | None = None,
     options: Mapping[str, object] | None = None,
@@ -103,17 +104,17 @@ def convert(
     `lossy` names what may be left out, `extract={"audio": "wav"}` writes audio tracks beside the
     target. `check` holds every frame against its EDC, where frames become user data; `repair` mends
     wrong ones by ECC. `exact` keeps the frames that an ISO cannot make again in a file beside it,
-    and puts them back on the way to a disc. `options` and further keywords are the target format's.
-    A target "-" is the standard output. Raises LossError with all that the target cannot hold,
-    ExistsError, BusyError, ChangedError where the source changed, and what opening raises.
+    and puts them back on the way to a disc. `options` and further keywords are the target format's,
+    `open_options` the source's. A target "-" is the standard output. Raises LossError, ExistsError,
+    BusyError, ChangedError where the source changed, and what opening raises.
     """
     began, path, options = time.monotonic(), os.fspath(target), {**(options or {}), **more}
     rules, stem = target_rules(path, to, options), stem_of(path)
     parents, missing, options = backed(rules, path, options)
     policy = FramePolicy(check=check, repair=repair, cut_form2="form2" in lossy)
-    with held(
-        source, format=format, references=references, limits=limits, password=password
-    ) as image:
+    how: Opening = {"format": format, "references": references, "limits": limits,
+                    "password": password, "open_options": open_options or {}}  # fmt: skip
+    with held(source, **how) as image:
         what = content(image, rules, policy, exact=exact)
         kept = _extracted(image, extract or {}, path)
         losses = weighed(image, what, rules, {*lossy, *kept}, options)
@@ -174,10 +175,7 @@ def demand_options(rules: Format, options: Mapping[str, object]) -> None:
     """UsageError for an option that is not the format's, UnsupportedError where none is written."""
     if rules.create is None:
         raise UnsupportedError(f"the format {rules.name} is read, not created")
-    unknown = sorted(set(options) - {option.name for option in rules.options})
-    if unknown:
-        known = ", ".join(option.name for option in rules.options) or "none"
-        raise UsageError(f"{rules.name} has no option {unknown[0]}", remedy=f"its options: {known}")
+    registry.demand_options(options, rules.options, rules.name)
 
 
 def plan_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from diskimage import registry
-from diskimage.model import Format
+from diskimage.model import Format, Option
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +22,16 @@ class Formats:
                     "name": f.name, "title": f.title, "suffixes": list(f.suffixes),
                     "read": "read" in f.can, "create": "create" in f.can, "write": "write" in f.can,
                     "check": f.check is not None, "unproven": f.unproven,
-                    "options": [
-                        {"name": o.name, "values": o.values, "meaning": o.meaning}
-                        for o in f.options
-                    ],
+                    "options": _options(f.options), "open_options": _options(f.opens),
                 }
                 for f in self.formats
             ],
             "warnings": [],
         }  # fmt: skip
+
+
+def _options(options: tuple[Option, ...]) -> list[dict[str, str]]:
+    return [{"name": o.name, "values": o.values, "meaning": o.meaning} for o in options]
 
 
 def list_formats() -> Formats:

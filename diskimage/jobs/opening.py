@@ -30,6 +30,7 @@ class Opening(TypedDict, total=False):
     password: Secret
     check: bool
     repair: bool
+    open_options: Mapping[str, object]
 
 
 @contextmanager
@@ -49,6 +50,8 @@ def held(what: What | Image, **how: Unpack[Opening]) -> Iterator[Image]:
         if how.get("format") not in (None, what.format):
             raise UsageError(f"{what.name} is open as {what.format}, not as {how['format']}")
         _same_policy(what, **how)
+        if how.get("open_options"):
+            raise UsageError("is open already, with its own options", file=what.name)
         yield what
         return
     with open(what, **how) as image:

@@ -130,8 +130,9 @@ class Format(NamedTuple):
     and `full(size, **options)`, the bytes of an image with everything stored. Where `disc_only`,
     `create` and `losses` take a Disc: a device is framed first, as the option `frames` says
     (`disc.framing`). `in_order` promises one output whose bytes the plan writes one after the
-    other, always or by what it says of the options: such a format goes to a pipe. `keeps_frames`: a
-    disc's frames are written as they are stored, right or wrong. `parented`: with an option
+    other, always or by what it says of the options: such a format goes to a pipe. `opens` are the
+    options of `open`, `options` those of `create`. `keeps_frames`: a disc's frames are written as
+    they are stored, right or wrong. `parented`: with an option
     `backing`, `create` takes as `parent` what the backing's Image says in `info`, and its `size`.
     `unproven`: no public sample of a foreign program was found to read.
     """
@@ -147,6 +148,7 @@ class Format(NamedTuple):
     check: Callable[[Source, Gate], Iterator[Finding]] | None = None
     full: Callable[..., int] | None = None
     options: tuple[Option, ...] = ()
+    opens: tuple[Option, ...] = ()
     disc_only: bool = False
     in_order: bool | Callable[..., bool] = False
     keeps_frames: bool = False
