@@ -13,6 +13,7 @@ FAMILIES = (
     "frames",
     "subchannel",
     "lrw",
+    "xts",
     "digests",
     "md5",
     "sha256",

@@ -102,6 +102,13 @@ void di_q_seal(uint8_t *q, int64_t count, int64_t pitch);
 void di_lrw_mask(const uint8_t *data, int64_t count, const uint8_t *powers, uint64_t number,
                  uint8_t *out);
 
+/* ---- xts.c ---- */
+
+/* `units` of `blocks` blocks of 16 bytes, each block under its unit's tweak (16 bytes of `tweaks`)
+ * times x to its number in the unit, as IEEE 1619 has it. `out` may be `data`. */
+void di_xts_mask(const uint8_t *data, int64_t units, int64_t blocks, const uint8_t *tweaks,
+                 uint8_t *out);
+
 /* ---- columns.c ---- */
 
 /* Columns of runs; `stored` and `skip` may be null. With take > 0, DATA is records. */

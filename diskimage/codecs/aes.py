@@ -36,6 +36,26 @@ class Aes:
 
         return Cipher(algorithms.AES(self._key), modes.CBC(iv)).decryptor().update(data)
 
+    def decrypt_units(self, ivs: bytes, data: bytes | bytearray) -> bytearray:
+        """Units of one length, each deciphered in CBC mode under its own 16 bytes of `ivs`.
+
+        All go through as one chain, which mixes the first block of each with the last of the unit
+        before; then those first blocks are mixed with their IVs, a column of bytes at a time.
+        """
+        if not ivs:
+            return bytearray()
+        unit = len(data) // (len(ivs) // BLOCK)
+        plain = bytearray(self.decrypt_chain(bytes(BLOCK), data))
+        before, first = bytearray(len(ivs)), bytearray(len(ivs))
+        for column in range(BLOCK):
+            first[column::BLOCK] = plain[column::unit]
+            before[BLOCK + column :: BLOCK] = data[unit - BLOCK + column : -unit : unit]
+        mixed = int.from_bytes(first) ^ int.from_bytes(before) ^ int.from_bytes(ivs)
+        first = bytearray(mixed.to_bytes(len(ivs)))
+        for column in range(BLOCK):
+            plain[column::unit] = first[column::BLOCK]
+        return plain
+
 
 def _cipher(key: bytes) -> Cipher[ECB]:
     try:

@@ -12,6 +12,7 @@ from hypothesis import given, settings, strategies as st
 from diskimage.codecs.aes import Aes
 from diskimage.codecs.lrw import Lrw
 from diskimage.codecs.ripemd import derive, derive_plainly, ripemd160
+from diskimage.codecs.xts import Xts
 from diskimage.errors import UnsupportedError
 from tests.makers import aes, mdx
 
@@ -111,3 +112,45 @@ def test_a_long_stretch_is_deciphered_as_its_parts() -> None:
     cipher = Lrw(bytes(range(32)), bytes(range(16)))
     parts = [cipher.decrypt(9 + i, data[16 * i : 16 * i + 16]) for i in range(5000)]
     assert cipher.decrypt(9, data) == b"".join(parts)
+
+
+def test_xts_of_the_standards_vectors() -> None:
+    pytest.importorskip("cryptography", reason=WHEEL)
+    # IEEE 1619-2007, annex B, vectors 2 and 4 (the first two blocks)
+    second = bytes.fromhex("c454185e6a16936e39334038acef838bfb186fff7480adc4289382ecd6d394f0")
+    key = bytes([0x11]) * 16 + bytes([0x22]) * 16
+    number = bytes.fromhex("3333333333").ljust(16, b"\0")
+    assert Xts(key).decrypt(number, second) == bytes([0x44]) * 32
+    fourth = bytes.fromhex("27a7479befa1d476489f308cd4cfa6e2a96e4bbe3208ff25287dd3819616e89c")
+    key = bytes.fromhex("2718281828459045235360287471352631415926535897932384626433832795")
+    assert Xts(key).decrypt(bytes(16), fourth) == bytes(range(32))
+
+
+@given(st.integers(0, 9), st.sampled_from([512, 4096]), st.integers(0, 1 << 63))
+@settings(max_examples=20)
+def test_xts_is_that_of_the_wheel_a_unit_at_a_time(count: int, unit: int, first: int) -> None:
+    pytest.importorskip("cryptography", reason=WHEEL)
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    draw = random.Random(first)
+    key, plain = draw.randbytes(64), draw.randbytes(count * unit)
+    numbers = [(first + i).to_bytes(16, "little") for i in range(count)]
+    coded = b"".join(
+        Cipher(algorithms.AES(key), modes.XTS(number)).encryptor().update(plain[i * unit :][:unit])
+        for i, number in enumerate(numbers)
+    )
+    assert Xts(key).decrypt(b"".join(numbers), coded) == plain
+
+
+@given(st.integers(0, 9), st.sampled_from([16, 512, 4096]), st.integers(0, 1 << 63))
+@settings(max_examples=20)
+def test_units_are_chains_of_their_own(count: int, unit: int, seed: int) -> None:
+    pytest.importorskip("cryptography", reason=WHEEL)
+    draw = random.Random(seed)
+    key, coded, ivs = draw.randbytes(32), draw.randbytes(count * unit), draw.randbytes(count * 16)
+    cipher = Aes(key)
+    plain = b"".join(
+        cipher.decrypt_chain(ivs[16 * i : 16 * i + 16], coded[i * unit : (i + 1) * unit])
+        for i in range(count)
+    )
+    assert cipher.decrypt_units(ivs, coded) == plain

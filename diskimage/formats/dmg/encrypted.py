@@ -64,17 +64,11 @@ class Cipher:
         self._aes, self._hmac, self._unit, self._period = Aes(keys.aes), keys.hmac, unit, period
 
     def clear(self, first: int, data: bytearray) -> bytearray:
-        """`data`, whole blocks from block `first` on, as one chain; then the first 16 bytes of
-        each, which the chain mixed with the end of the block before, get their own IV."""
-        plain, before = bytearray(self._aes.decrypt_chain(bytes(BLOCK), data)), bytes(BLOCK)
-        for number, at in enumerate(range(0, len(data), self._unit), first):
-            told = (number % self._period).to_bytes(4, "big")
-            iv = hmac.digest(self._hmac, told, "sha1")[:BLOCK]
-            mixed = int.from_bytes(iv) ^ int.from_bytes(before)
-            mixed ^= int.from_bytes(plain[at : at + BLOCK])
-            plain[at : at + BLOCK] = mixed.to_bytes(BLOCK)
-            before = bytes(data[at + self._unit - BLOCK : at + self._unit])
-        return plain
+        """`data`, whole blocks from block `first` on, each under the HMAC of its number."""
+        last = first + len(data) // self._unit
+        told = ((number % self._period).to_bytes(4, "big") for number in range(first, last))
+        ivs = [hmac.digest(self._hmac, number, "sha1")[:BLOCK] for number in told]
+        return self._aes.decrypt_units(b"".join(ivs), data)
 
 
 def is_encrypted(head: bytes | bytearray, tail: bytes | bytearray) -> bool:
