@@ -16,7 +16,6 @@ from diskimage.errors import (
     UnsupportedError,
 )
 from diskimage.formats.parallels import layout
-from diskimage.formats.parallels.xml import Node, tree
 from diskimage.layers.concat import Concat
 from diskimage.layers.overlay import Overlay
 from diskimage.layers.plain import Plain
@@ -24,11 +23,13 @@ from diskimage.layers.slice import Slice
 from diskimage.limits import Limits
 from diskimage.model import HOLE, Device, Gate, Kind, Source
 from diskimage.parse import read
+from diskimage.xml import Node, tree
 
 ROOT = "Parallels_disk_image"
 TOP = "{5fbaabe3-6958-40ff-92a7-860e329aab41}"
 NOBODY = "{00000000-0000-0000-0000-000000000000}"
 SECTOR = 512
+DEPTH = 32  # levels of a descriptor
 COMPRESSED, PLAIN = "Compressed", "Plain"
 
 
@@ -61,7 +62,8 @@ def load(source: Source, limits: Limits) -> Bundle:
     """The descriptor. Raises CorruptError, LimitError, UnsupportedError."""
     if source.size > limits.text_file:
         raise LimitError(f"a descriptor of {source.size} bytes, over text_file", file=source.name)
-    root = tree(bytes(read(source, 0, source.size, "DiskDescriptor.xml")), source)
+    data = read(source, 0, source.size, "DiskDescriptor.xml")
+    root = tree(data, source, what="its descriptor", depth=DEPTH)
     if root.tag != ROOT:
         raise CorruptError(f"its element is <{root.tag}>, not <{ROOT}>", file=source.name)
     _understood(root.child("Disk_Parameters"), source)
