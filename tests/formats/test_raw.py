@@ -11,7 +11,8 @@ import pytest
 
 from diskimage import image
 from diskimage.errors import MissingError, UnsupportedError, UsageError
-from diskimage.formats.raw import is_first, next_suffixes, open_raw, series
+from diskimage.formats.raw import open_raw
+from diskimage.layers.series import is_first, next_suffixes, series
 from diskimage.model import Kind
 from diskimage.sources.memory import MemorySource
 from tests.makers.gate import OpenGate
