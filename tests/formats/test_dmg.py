@@ -24,7 +24,6 @@ from diskimage.errors import (
 )
 from diskimage.formats.dmg import FORMAT
 from diskimage.formats.dmg.plist import plist
-from diskimage.formats.dmg.sums import zeros
 from diskimage.limits import LIMITS
 from diskimage.model import Device, Disc, Finding
 from diskimage.sources.memory import MemorySource
@@ -139,11 +138,6 @@ def test_an_image_is_intact_and_every_sum_can_fail() -> None:
     damaged = bytearray(image)
     damaged[len(GUEST) + 20] ^= 0xFF
     assert [one.kind for one in checked(bytes(damaged))] == ["corrupt", "checksum"]
-
-
-def test_the_sum_of_zeros_is_that_of_zlib() -> None:
-    for count in (0, 1, 7, 511, 4096, 1 << 20):
-        assert zeros(zlib.crc32(b"before"), count) == zlib.crc32(b"before" + bytes(count))
 
 
 def test_gaps_are_holes_and_said() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
+from diskimage.codecs.crc32 import zeros
 from diskimage.errors import DiskImageError
 from diskimage.formats.dmg.layout import CRC32, IGNORE, ZERO, Koly, Sum, Table
 from diskimage.formats.dmg.open import Udif
-from diskimage.formats.dmg.sums import zeros
 from diskimage.limits import MIB
 from diskimage.model import Finding, Source
 

@@ -14,6 +14,7 @@ from secrets import token_bytes
 from typing import NamedTuple
 
 from diskimage import codecs
+from diskimage.codecs.crc32 import Crc32
 from diskimage.disc.reduce import losses as reduced, user_bytes
 from diskimage.errors import LimitError, UsageError
 from diskimage.formats.dmg.layout import (
@@ -33,7 +34,6 @@ from diskimage.formats.dmg.layout import (
     ZERO,
     ZLIB,
 )
-from diskimage.formats.dmg.sums import Crc
 from diskimage.limits import LIMITS, MIB
 from diskimage.model import Barrier, Codec, Device, Disc, Loss, Option, Pack, Packed, Plan, Put
 from diskimage.words import parse_size, rounded, size_text
@@ -120,7 +120,7 @@ def create(what: Device | Disc, stem: str, **options: str) -> Plan:
     """Chunks in guest order; the list; the trailer when all else is there."""
     device = user_bytes(what)
     wanted = shape(device.size, **options)
-    image, stored, rows = Crc(), Crc(), bytearray()
+    image, stored, rows = Crc32(), Crc32(), bytearray()
     done = end = 0
     while done < wanted.chunks:
         step = _step(device, wanted, done, end, (image,), (stored,))
@@ -141,8 +141,8 @@ def _step(
     wanted: Shape,
     done: int,
     to: int,
-    sums: tuple[Crc, ...],
-    stored: tuple[Crc, ...],
+    sums: tuple[Crc32, ...],
+    stored: tuple[Crc32, ...],
 ) -> Pack:
     """Packs chunks from `done` on; the short last one by itself."""
     whole, rest = divmod(wanted.size, wanted.chunk)
@@ -208,7 +208,7 @@ def _list(table: bytes) -> bytes:
     ).encode()
 
 
-def _trailer(wanted: Shape, end: int, listed: int, stored: Crc, image: Crc) -> bytes:
+def _trailer(wanted: Shape, end: int, listed: int, stored: Crc32, image: Crc32) -> bytes:
     master = zlib.crc32(image.value.to_bytes(4, "big"))
     fields = {
         "magic": MAGIC, "flags": 1, "running": 0, "data_at": 0, "data_size": end, "fork_at": 0,
