@@ -31,7 +31,7 @@ from diskimage.model import (
     Writable,
 )
 from diskimage.runs import extents
-from diskimage.sinks.inplace import InPlaceSink
+from diskimage.sinks.inplace import InPlaceSink, in_place
 from diskimage.sources.anything import What
 from diskimage.sources.device import DeviceFileSource
 from diskimage.sources.file import FileSource
@@ -375,16 +375,8 @@ def _opened(
 ) -> Image:  # fmt: skip
     rules, note = registry.chosen(source, format)
     registry.demand_options(options, rules.opens, f"opening {rules.name}")
-    if writable and ("write" not in rules.can or source.fd is None):
-        raise UnsupportedError(f"{rules.name} is not written in place", file=source.name,
-                               remedy="convert it to raw, or write a copy")  # fmt: skip
     if note is not None:
         gate.warn("suffix", note)
     opened = rules.open(source, gate, **options)
-    if writable and len([s for s in gate.ledger.sources if s.fd is not None]) > 1:
-        raise UnsupportedError("a set of parts is not written in place", file=source.name)
-    if writable and not isinstance(opened, Writable):
-        raise UnsupportedError(f"this kind of {rules.name} is not written in place",
-                               file=source.name, remedy="write a copy of it")  # fmt: skip
-    sink = InPlaceSink(source.fd, source.name) if writable and source.fd is not None else None
+    sink = in_place(source, rules, opened, gate.ledger.references) if writable else None
     return Image(source, rules, opened, gate, policy, sink)

@@ -10,7 +10,7 @@ from diskimage.engine.guard import guarded
 from diskimage.engine.picture import Piece, Tally, kind_of, svg, tally
 from diskimage.image import Image
 from diskimage.jobs.opening import Opening, opened
-from diskimage.layers.overlay import Overlay
+from diskimage.layers.overlay import overlay_of
 from diskimage.model import Device, Extent, Kind
 from diskimage.runs import joined, view
 from diskimage.sources.anything import What
@@ -114,7 +114,8 @@ def _continues(a: Record, b: Record) -> bool:
 
 def _rows(device: Device, start: int, stop: int, depth: int, files: bool) -> Iterator[Record]:
     """The rows of [start, stop): what a layer does not answer is asked of the one below it."""
-    if not isinstance(device, Overlay):
+    over = overlay_of(device)
+    if over is None:
         # with no backing such formats read as zeros what they do not hold at all
         layered = device.info.get("backing", "") is None
         parts = device.info.get("parts")
@@ -125,14 +126,14 @@ def _rows(device: Device, start: int, stop: int, depth: int, files: bool) -> Ite
                 computed = files and extent.source is not None and extent.source.fd is None
                 yield record._replace(offset=None) if computed else record
         return
-    for row in _rows(device.top, start, stop, depth, files):
+    for row in _rows(over.top, start, stop, depth, files):
         if row.kind != "absent":
             yield row
             continue
         end = row.start + row.length
-        below = min(end, device.bottom.size)
+        below = min(end, over.bottom.size)
         if row.start < below:
-            yield from _rows(device.bottom, row.start, below, depth + 1, files)
+            yield from _rows(over.bottom, row.start, below, depth + 1, files)
         if max(row.start, below) < end:
             at = max(row.start, below)
             yield Record(at, end - at, depth, False, True, False, None, "hole")

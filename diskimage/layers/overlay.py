@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterator, Mapping
 
 from diskimage.layers.gather import gathered, hole
+from diskimage.layers.growing import Growing
 from diskimage.model import Device, Kind, Runs
 from diskimage.runs import clip, stop_of
 
@@ -84,8 +85,15 @@ _Answer = Iterator["Runs | _Answer"]
 """Rows, and the answers of the layer below where they stand."""
 
 
+def overlay_of(device: Device) -> Overlay | None:
+    """The overlay that a device is, itself or below its plans of writing; None for others."""
+    below = device.whole if isinstance(device, Growing) else device
+    return below if isinstance(below, Overlay) else None
+
+
 def _layers(device: Device) -> tuple[Device, ...]:
-    return device.layers if isinstance(device, Overlay) else (device,)
+    over = overlay_of(device)
+    return (device,) if over is None else over.layers
 
 
 class _Walk:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from shlex import quote
 
 from diskimage.errors import UnsupportedError, UsageError, from_os
 from diskimage.kernels import copying
+from diskimage.model import Device, Disc, Format, Reference, Source, Writable
 from diskimage.sinks.file import write_all, write_zeros
 
 
@@ -51,3 +54,28 @@ class InPlaceSink:
 
     def abort(self) -> None:
         """What was written cannot be taken back."""
+
+
+def in_place(
+    source: Source, rules: Format, opened: Device | Disc, references: Iterable[Reference]
+) -> InPlaceSink:
+    """Where an open image is written as it stands. UnsupportedError says what to do instead."""
+    wrong = ""
+    if source.fd is None:
+        wrong = "is not a file or device of this system, and those alone are written in place"
+    elif any(one.role == "part" and one.opened for one in references):
+        wrong = "a set of parts is not written in place"
+    elif "write" not in rules.can:
+        wrong = f"{rules.name} is not written in place"
+    elif not isinstance(opened, Writable):
+        wrong = f"this kind of {rules.name} is not written in place"
+    if not wrong and source.fd is not None:
+        return InPlaceSink(source.fd, source.name)
+    remedy = "convert it to a raw image, and write into that"
+    if source.fd is not None and not isinstance(opened, Disc):
+        name = os.path.basename(source.name)
+        remedy = (
+            "write into an overlay on it: diskimage create OVERLAY.qcow2"
+            f" -o {quote(f'backing={name}')} -o backing_format={rules.name}"
+        )
+    raise UnsupportedError(wrong, file=source.name, remedy=remedy)

@@ -8,13 +8,14 @@ tried: all, none, each alone, all but each, and some at random.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 import diskimage
+from diskimage.gate import Policy
 from diskimage.sinks.inplace import InPlaceSink
 
 FEW = 6  # unsynced operations of which every subset is tried
@@ -28,9 +29,14 @@ class Done(NamedTuple):
 
 
 def logged(patch: pytest.MonkeyPatch) -> list[Done]:
-    """The log of all that is written in place from now on."""
+    """The log of all that is written in place from now on; no kernel copies past it."""
     log: list[Done] = []
     write, zero, sync = InPlaceSink.write, InPlaceSink.zero, InPlaceSink.sync
+    made = InPlaceSink.__init__
+
+    def without_kernels(sink: InPlaceSink, fd: int, name: str) -> None:
+        made(sink, fd, name)
+        sink.fd = None
 
     def noted_write(sink: InPlaceSink, to: int, data: memoryview) -> None:
         log.append(Done(to, bytes(data)))
@@ -44,6 +50,7 @@ def logged(patch: pytest.MonkeyPatch) -> list[Done]:
         log.append(Done(0, None))
         sync(sink)
 
+    patch.setattr(InPlaceSink, "__init__", without_kernels)
     patch.setattr(InPlaceSink, "write", noted_write)
     patch.setattr(InPlaceSink, "zero", noted_zero)
     patch.setattr(InPlaceSink, "sync", noted_sync)
@@ -87,14 +94,35 @@ def _subsets(loose: list[Done], draw: random.Random) -> Iterator[list[Done]]:
         yield [one for one in loose if draw.random() < 0.5]
 
 
-def written(path: Path, changes: list[tuple[int, bytes] | None]) -> list[bytes]:
-    """Write each change (None: flush) through the library; the guest before and after each."""
-    with diskimage.open(path, mode="r+") as image:
+Change = tuple[int, bytes | int] | None
+"""Bytes at a place, so many zeros at a place, or a flush (None)."""
+
+
+def written(path: Path, changes: Sequence[Change], references: Policy = "parts") -> list[bytes]:
+    """Make each change through the library; the guest before and after each."""
+    with diskimage.open(path, mode="r+", references=references) as image:
         guests = [image.read(0, image.size)]
         for change in changes:
             if change is None:
                 image.flush()
+            elif isinstance(change[1], int):
+                image.zero(change[0], change[1])
             else:
-                image.write(*change)
+                image.write(change[0], change[1])
             guests.append(image.read(0, image.size))
     return guests
+
+
+def foreign(guest: bytes, guests: Sequence[bytes]) -> int | None:
+    """The first byte of `guest` that none of `guests` has at its place; None without any.
+
+    Sectors are compared whole first: a write may begin inside of one.
+    """
+    for at in range(0, len(guest), 512):
+        known = {one[at : at + 512] for one in guests}
+        mixed = guest[at : at + 512]
+        if mixed not in known:
+            for i, byte in enumerate(mixed):
+                if byte not in {one[i] for one in known}:
+                    return at + i
+    return None

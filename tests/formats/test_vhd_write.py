@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import diskimage
-from diskimage.errors import TooSmallError, UnsupportedError
+from diskimage.errors import RefusedReferenceError, TooSmallError, UsageError
 from diskimage.formats.vhd.open import open_vhd
 from diskimage.model import Plan, Put, Writable
 from diskimage.sources.memory import MemorySource
 from diskimage.sources.pending import Pending
 from tests.makers.gate import OpenGate
-from tests.makers.vhd import fixed, sparse
+from tests.makers.vhd import UUID, fixed, sparse
 
 BLOCK = 4096
 SIZE = 6 * BLOCK + 700
@@ -31,7 +31,12 @@ IMAGES = [
     sparse(SIZE, {1: (1, noise(BLOCK)), 4: (0, noise(BLOCK, 1))}, block=BLOCK, present={4: [2, 5]}),
     sparse(SIZE, {6: (0, noise(BLOCK))}, block=BLOCK, present={6: []}, lead=512),
     fixed(noise(SIZE)),
-]
+    sparse(
+        SIZE, {1: (0, noise(BLOCK, 5)), 6: (1, noise(BLOCK, 6))}, block=BLOCK, kind=4,
+        present={1: [0, 3], 6: []}, parent=(UUID, 0, "b.vhd"), uuid=bytes(16),
+    ),
+]  # fmt: skip
+PARENT = sparse(SIZE, {n: (n, noise(BLOCK, 30 + n)) for n in (0, 1, 3, 6)}, block=BLOCK)
 CHANGE = st.tuples(
     st.sampled_from(["write", "zero", "flush", "reopen"]),
     st.integers(0, SIZE - 1),
@@ -45,7 +50,8 @@ def test_what_is_written_is_read(image: bytes, changes: list[tuple[str, int, int
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.vhd")
         path.write_bytes(image)
-        opened = diskimage.open(path, mode="r+")
+        Path(folder, "b.vhd").write_bytes(PARENT)
+        opened = diskimage.open(path, mode="r+", references="siblings")
         model = bytearray(opened.read(0, SIZE))
         for number, (verb, start, length) in enumerate(changes):
             stop = min(SIZE, start + length)
@@ -59,10 +65,10 @@ def test_what_is_written_is_read(image: bytes, changes: list[tuple[str, int, int
                 opened.flush()
             else:
                 opened.close()
-                opened = diskimage.open(path, mode="r+")
+                opened = diskimage.open(path, mode="r+", references="siblings")
             assert opened.read(0, SIZE) == model
         opened.close()
-        with diskimage.open(path) as again:
+        with diskimage.open(path, references="siblings") as again:
             assert again.read(0, SIZE) == model
             assert list(again.problems()) == []
             assert again.warnings == ()
@@ -78,11 +84,28 @@ def test_closing_writes_out_what_is_held_back(tmp_path: Path) -> None:
         assert image.read(5000, 4) == b"kept"
 
 
-def test_a_differencing_disk_is_not_written_in_place(tmp_path: Path) -> None:
+def test_a_layer_alone_takes_whole_sectors_and_nothing_that_needs_its_parent(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "a.vhd"
-    path.write_bytes(sparse(SIZE, {}, block=BLOCK, kind=4, parent=(bytes(16), 0, "b.vhd")))
-    with pytest.raises(UnsupportedError, match="written in place"):
-        diskimage.open(path, mode="r+", references="list")
+    path.write_bytes(IMAGES[4])
+    with diskimage.open(path, mode="r+", references="list") as image:
+        image.write(512, b"x" * 512)
+        assert image.read(512, 512) == b"x" * 512
+        with pytest.raises(RefusedReferenceError):
+            image.write(100, b"part of a sector")
+        with pytest.raises(UsageError, match="half way"):
+            image.write(512, b"y" * 512)
+
+
+def test_a_parent_stays_as_it_is(tmp_path: Path) -> None:
+    for name, content in (("a.vhd", IMAGES[4]), ("b.vhd", PARENT)):
+        (tmp_path / name).write_bytes(content)
+    with diskimage.open(tmp_path / "a.vhd", mode="r+", references="siblings") as image:
+        image.write(0, b"z" * SIZE)
+        image.zero(BLOCK, 2 * BLOCK)
+        assert image.read(0, SIZE) == b"z" * BLOCK + bytes(2 * BLOCK) + b"z" * (SIZE - 3 * BLOCK)
+    assert (tmp_path / "b.vhd").read_bytes() == PARENT
 
 
 class Far(MemorySource):

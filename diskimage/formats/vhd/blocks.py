@@ -56,9 +56,13 @@ class Blocks:
         """The extents of [start, stop). Raises CorruptError, TruncatedError for what is in it."""
         return gathered(self._pieces(start, self.size if stop is None else stop))
 
-    def bitmap(self, block: int) -> tuple[int, bytearray]:
-        """Where the bitmap of a stored block is, and its bytes, not to be changed."""
-        place = words(self._entry(block), "I", big_endian=True)[0] * SECTOR
+    def bitmap(self, block: int) -> tuple[int, bytearray] | None:
+        """Where the bitmap of a block is, and its bytes, not to be changed; None where the block
+        is not stored."""
+        entry = words(self._entry(block), "I", big_endian=True)[0]
+        if entry == FREE:
+            return None
+        place = entry * SECTOR
         return place, self._bitmaps.read(place, self._header.bitmap, "a sector bitmap")
 
     def forget(self) -> None:

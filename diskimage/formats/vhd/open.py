@@ -8,8 +8,9 @@ from diskimage.errors import TruncatedError
 from diskimage.formats.vhd import layout, parents
 from diskimage.formats.vhd.blocks import Blocks
 from diskimage.formats.vhd.layout import SECTOR, Footer, Header
-from diskimage.formats.vhd.write import Growing
+from diskimage.formats.vhd.write import Table
 from diskimage.layers.gather import hole
+from diskimage.layers.growing import Growing
 from diskimage.layers.overlay import Overlay
 from diskimage.layers.plain import Plain
 from diskimage.layers.slice import Slice
@@ -39,10 +40,11 @@ def open_vhd(source: Source, gate: Gate) -> Device:
     header = layout.header(footer, source)
     pending = Pending(source)
     layer = Blocks(header, source, pending, gate, info(header, source, gate))
-    if footer.type == layout.DYNAMIC:
-        return Growing(layer, header, source, pending)
-    parent = parents.opened(header, source, gate)
-    return layer if parent is None else Overlay(layer, parent)
+    parent = None
+    if footer.type == layout.DIFFERENCING:
+        parent = parents.opened(header, source, gate)
+    whole = layer if parent is None else Overlay(layer, parent)
+    return Growing(layer, whole, Table(layer, whole, header, source, pending))
 
 
 def _fixed(footer: Footer, source: Source) -> Device:

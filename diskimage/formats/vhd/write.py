@@ -1,59 +1,60 @@
-"""A dynamic disk written in place: a new block first, then its bytes, and last its entry.
+"""A dynamic or differencing disk written in place: a new block first, its bytes, its entry last.
 
 A block is appended where the footer was, and a footer behind it; the copy at the beginning serves
-while there is none. Entries and bitmaps of old blocks stay in memory until `plan_flush`, which
-writes them behind a barrier: a crash loses what was not flushed, and leaves no entry without bytes.
+while there is none. Entries and bitmaps of old blocks stay in memory until `flush`, which writes
+them behind a barrier: a crash loses what was not flushed, and leaves no entry without bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-
 from diskimage.errors import TooSmallError
 from diskimage.formats.vhd.blocks import Blocks
-from diskimage.formats.vhd.layout import ALIGN, FOOTER, FREE, SECTOR, Header
+from diskimage.formats.vhd.layout import ALIGN, DYNAMIC, FOOTER, FREE, SECTOR, Header
 from diskimage.layers.bits import marked
 from diskimage.layers.gather import hole
-from diskimage.model import Barrier, Copy, Extent, Kind, Plan, Put, Runs, Source
+from diskimage.model import Barrier, Copy, Device, Plan, Put, Source
 from diskimage.parse import read
-from diskimage.runs import extents
 from diskimage.sources.pending import Pending
 from diskimage.words import rounded
 
 
-class Growing:
-    """The blocks of a dynamic disk, and the plans that change them."""
+class Table:
+    """The room in a disk: its blocks, table and bitmaps; `whole` is what the guest reads."""
 
-    def __init__(self, blocks: Blocks, header: Header, source: Source, pending: Pending) -> None:
-        self._blocks, self._header = blocks, header
+    def __init__(
+        self, blocks: Blocks, whole: Device, header: Header, source: Source, pending: Pending
+    ) -> None:
+        self._blocks, self._whole, self._header = blocks, whole, header
         self._source, self._pending = source, pending
         self._end = -1  # where the next block can begin, once that is known
-        self.size, self.block = blocks.size, blocks.block
-        self.info: Mapping[str, object] = blocks.info
 
-    def runs(self, start: int = 0, stop: int | None = None) -> Iterator[Runs]:
-        """The extents of [start, stop)."""
-        return self._blocks.runs(start, stop)
+    def begin(self) -> Plan:
+        """Nothing says that a disk is being written."""
+        yield from ()
 
-    def plan_write(self, start: int, data: memoryview) -> Plan:
-        """Make every sector present, then write `data` where they are."""
-        stop = start + len(data)
-        for extent in list(extents(self, start, stop)):
-            if extent.hole:
-                for block in range(extent.start // self.block, -(-extent.stop // self.block)):
-                    yield from self._allocate(block)
-            elif extent.kind != Kind.DATA:
-                yield from self._present(extent)
-        for extent in list(extents(self, start, stop)):
-            yield Put(extent.at, data[extent.start - start : extent.stop - start])
+    def present(self, start: int, stop: int) -> Plan:
+        """A block where there is none, and the bits of the sectors that lie in [start, stop)."""
+        number = start // self._header.block
+        if self._blocks.bitmap(number) is None:
+            yield from self._allocate(number)
+            if self._header.footer.type == DYNAMIC:
+                return  # all of its sectors are present, and zeros
+        base, last = number * self._header.block, min(rounded(stop, SECTOR), self._header.size)
+        edges = ((start // SECTOR * SECTOR, start), (stop, last))
+        beside = [(edge, list(self._whole.runs(edge, end))) for edge, end in edges if edge < end]
+        place = self._mark(number, start - base, stop - base) - base
+        for edge, runs in beside:
+            yield Copy(runs, place + edge)
 
-    def plan_zero(self, start: int, length: int) -> Plan:
-        """Holes where there are bytes."""
-        for extent in list(extents(self, start, start + length)):
-            if extent.kind == Kind.DATA:
-                yield Copy(iter((hole(0, extent.length),)), extent.at)
+    def clear(self, start: int, stop: int) -> Plan:
+        """Sectors of zeros: no entry says that a block is not the parent's."""
+        yield from self.present(start, stop)
+        stored = self._blocks.bitmap(start // self._header.block)
+        assert stored is not None
+        place = stored[0] + self._header.bitmap + start % self._header.block
+        yield Copy(iter((hole(0, stop - start),)), place)
 
-    def plan_flush(self) -> Plan:
+    def flush(self) -> Plan:
         """What was written is durable before an entry or a bit says that it is there."""
         yield Barrier()
         if self._pending:
@@ -61,7 +62,7 @@ class Growing:
             yield Barrier()
 
     def _allocate(self, block: int) -> Plan:
-        """A block of zeros at the end, all of its sectors present, and a footer behind it."""
+        """A block of zeros at the end, all sectors of a dynamic disk's present, and a footer."""
         if self._end < 0:
             yield from self._begin()
         bitmap = self._header.bitmap
@@ -73,7 +74,7 @@ class Growing:
             )  # fmt: skip
         self._end = place + self._header.pitch
         yield Put(self._end, self._header.footer.raw)
-        yield Put(place, b"\xff" * bitmap)
+        yield Put(place, (b"\xff" if self._header.footer.type == DYNAMIC else b"\0") * bitmap)
         entry = (place // SECTOR).to_bytes(4, "big")
         self._change(self._header.table_at + 4 * block, entry)
 
@@ -86,19 +87,16 @@ class Growing:
             yield Put(0, footer.raw)
             yield Barrier()
 
-    def _present(self, extent: Extent) -> Plan:
-        """Mark the sectors of an extent that its block lacks; what it leaves of them is zeros."""
-        block, skip = divmod(extent.start, self.block)
-        bitmap_at, old = self._blocks.bitmap(block)
-        base = bitmap_at + len(old)
-        first, last = skip // SECTOR, -(-(skip + extent.length) // SECTOR)
-        for begin, end in ((first * SECTOR, skip), (skip + extent.length, last * SECTOR)):
-            if begin < end:
-                yield Put(base + begin, bytes(end - begin))
+    def _mark(self, block: int, start: int, stop: int) -> int:
+        """Mark the sectors of [start, stop) of a stored block; where the block begins."""
+        stored = self._blocks.bitmap(block)
+        assert stored is not None
+        bitmap_at, old = stored
         new = int.from_bytes(old, "big") | int.from_bytes(
-            marked(len(old), first, last, high_first=True), "big"
+            marked(len(old), start // SECTOR, -(-stop // SECTOR), high_first=True), "big"
         )
         self._change(bitmap_at, new.to_bytes(len(old), "big"))
+        return bitmap_at + len(old)
 
     def _change(self, at: int, data: bytes) -> None:
         self._pending.put(at, data)
