@@ -57,31 +57,6 @@ int64_t di_cook(const uint8_t *frames, int64_t count, int64_t pitch, int64_t bas
     return count;
 }
 
-int64_t di_cook_file(int src, int64_t at, int64_t pitch, int64_t base, int32_t mode, int64_t count,
-                     int dst, int64_t to, int32_t flags, uint8_t *buffer, int64_t room,
-                     int32_t *fault)
-{
-    int64_t turn = room / (pitch + DI_USER), done = 0;
-    int64_t held = pitch < DI_RAW - base ? pitch : DI_RAW - base; /* of the last frame */
-    uint8_t *out = buffer + turn * pitch;
-    *fault = 0;
-    while (done < count && !*fault) {
-        int64_t want = count - done < turn ? count - done : turn;
-        int64_t got = di_read_all(src, at + done * pitch, (want - 1) * pitch + held, buffer);
-        if (got < 0)
-            return got;
-        int64_t whole = (got + pitch - held) / pitch;
-        int64_t good = di_cook(buffer, whole, pitch, base, mode, flags, out, fault);
-        int64_t put = di_write_all(dst, to + done * DI_USER, good * DI_USER, out);
-        if (put < 0)
-            return put;
-        done += good;
-        if (!*fault && whole < want)
-            *fault = FAULT_SHORT;
-    }
-    return done;
-}
-
 static int wrong_form2(di_crc_path *crc, const uint8_t *frame, int64_t held)
 {
     static const uint8_t unused[4];
@@ -90,11 +65,10 @@ static int wrong_form2(di_crc_path *crc, const uint8_t *frame, int64_t held)
     return crc(&di_crc_edc, frame + 16, DI_RAW - 16, 0) ? WRONG_EDC : 0;
 }
 
-static int wrong_parity(uint8_t *frame, int mode)
+/* The header has to be zero in mode 2. */
+static int wrong_parity(const uint8_t *frame)
 {
     uint8_t p[172], q[104];
-    if (mode == 2)
-        memset(frame + 12, 0, 4);
     di_parity_p(frame, p);
     di_parity_q(frame, q);
     return (memcmp(p, frame + DI_P_AT, sizeof p) ? WRONG_P : 0) |
@@ -118,7 +92,11 @@ static int wrong(di_crc_path *crc, uint8_t *frame, int64_t base, int64_t held, i
             return found | IS_FORM2 | wrong_form2(crc, frame, held);
         found |= crc(&di_crc_edc, frame + 16, FORM1_CODED, 0) ? WRONG_EDC : 0;
     }
-    return held == DI_RAW ? found | wrong_parity(frame, mode) : found;
+    if (held < DI_RAW)
+        return found;
+    if (mode == 2)
+        memset(frame + 12, 0, 4);
+    return found | wrong_parity(frame);
 }
 
 void di_check(const uint8_t *frames, int64_t count, int64_t pitch, int64_t base, int32_t mode,
@@ -152,6 +130,69 @@ static void put32(uint8_t *out, uint32_t value)
 {
     for (int i = 0; i < 4; i++)
         out[i] = (uint8_t)(value >> 8 * i);
+}
+
+/* `crc` is null where the EDC holds; the parity is not asked for unless the frame is `whole`. */
+static int odd(const uint8_t *stored, int64_t base, int whole, int mode, const uint8_t *header,
+               di_crc_path *crc)
+{
+    static const uint8_t plain[8] = {0, 0, 8, 0, 0, 0, 8, 0}, unused[8];
+    uint8_t copy[DI_RAW];
+    if (!base && (memcmp(stored, di_sync, sizeof di_sync) || memcmp(stored + 12, header, 4)))
+        return 1;
+    if (mode == 2 && memcmp(stored + 16 - base, plain, 8))
+        return 1;
+    if (mode == 1 && memcmp(stored + MODE1_CODED - base, unused, 8))
+        return 1;
+    if (crc && (mode == 1 ? crc(&di_crc_edc, stored, MODE1_CODED, 0)
+                          : crc(&di_crc_edc, stored + 16 - base, FORM1_CODED, 0)))
+        return 1;
+    if (!whole)
+        return 0;
+    if (mode == 1)
+        return wrong_parity(stored);
+    memset(copy + 12, 0, 4);
+    memcpy(copy + 16, stored + 16 - base, DI_RAW - 16);
+    return wrong_parity(copy);
+}
+
+void di_odd(const uint8_t *frames, int64_t count, int64_t pitch, int64_t base, int32_t mode,
+            int64_t lba, int32_t flags, uint8_t *out)
+{
+    di_crc_path *crc = flags & CHECK_EDC ? 0 : di_select()->crc;
+    int whole = pitch >= DI_RAW - base;
+    uint8_t header[4];
+    for (int64_t i = 0; i < count; i++) {
+        put_address(header, lba + i, mode);
+        out[i] = odd(frames + i * pitch, base, whole, mode, header, crc) != 0;
+    }
+}
+
+int64_t di_cook_file(int src, int64_t at, int64_t pitch, int64_t base, int32_t mode, int64_t count,
+                     int dst, int64_t to, int32_t flags, uint8_t *buffer, int64_t room,
+                     int64_t lba, uint8_t *odd, int32_t *fault)
+{
+    int64_t turn = room / (pitch + DI_USER), done = 0;
+    int64_t held = pitch < DI_RAW - base ? pitch : DI_RAW - base; /* of the last frame */
+    uint8_t *out = buffer + turn * pitch;
+    *fault = 0;
+    while (done < count && !*fault) {
+        int64_t want = count - done < turn ? count - done : turn;
+        int64_t got = di_read_all(src, at + done * pitch, (want - 1) * pitch + held, buffer);
+        if (got < 0)
+            return got;
+        int64_t whole = (got + pitch - held) / pitch;
+        int64_t good = di_cook(buffer, whole, pitch, base, mode, flags, out, fault);
+        int64_t put = di_write_all(dst, to + done * DI_USER, good * DI_USER, out);
+        if (put < 0)
+            return put;
+        if (odd)
+            di_odd(buffer, good, pitch, base, mode, lba + done, flags, odd + done);
+        done += good;
+        if (!*fault && whole < want)
+            *fault = FAULT_SHORT;
+    }
+    return done;
 }
 
 void di_make(const uint8_t *user, int64_t count, int32_t mode, int64_t lba,

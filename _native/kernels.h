@@ -53,10 +53,16 @@ int32_t di_repair(uint8_t *frame, int32_t mode);
  * form. */
 int64_t di_cook(const uint8_t *frames, int64_t count, int64_t pitch, int64_t base, int32_t mode,
                 int32_t flags, uint8_t *out, int32_t *fault);
-/* The same from descriptor to descriptor; room >= pitch + 2048. */
+/* A byte a frame: 1 where di_make around its user data, with the subheader 0 0 8 0, gives other
+ * bytes than those stored. flags: 4 where the EDC is known to hold. base is 0 in mode 1, pitch at
+ * least 2076 - base; parity is compared where all of it is stored. */
+void di_odd(const uint8_t *frames, int64_t count, int64_t pitch, int64_t base, int32_t mode,
+            int64_t lba, int32_t flags, uint8_t *odd);
+/* di_cook from descriptor to descriptor; room >= pitch + 2048. `odd`, where not null, has `count`
+ * bytes and is filled by di_odd for the frames done. */
 int64_t di_cook_file(int src, int64_t at, int64_t pitch, int64_t base, int32_t mode, int64_t count,
                      int dst, int64_t to, int32_t flags, uint8_t *buffer, int64_t room,
-                     int32_t *fault);
+                     int64_t lba, uint8_t *odd, int32_t *fault);
 /* One byte a frame: 1 sync, 2 mode, 4 subheader, 8 EDC, 16 P, 32 Q, 64 form 2. */
 void di_check(const uint8_t *frames, int64_t count, int64_t pitch, int64_t base, int32_t mode,
               uint8_t *status);

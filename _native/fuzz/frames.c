@@ -14,9 +14,13 @@ static void make_and_mend(input *in, int mode)
         HOLDS(status[i] == 0);
     HOLDS(di_cook(made, count, DI_RAW, 0, mode, 15, cooked, &fault) == count && !fault);
     HOLDS(!memcmp(user, cooked, (size_t)(count * DI_USER)));
+    di_odd(made, count, DI_RAW, 0, mode, lba, 4, status);
+    HOLDS(!memchr(status, 1, (size_t)count));
     memcpy(frame, made, DI_RAW);
     for (int64_t flips = below(in, 40); flips > 0; flips--)
         frame[below(in, DI_RAW)] ^= (uint8_t)below(in, 256);
+    di_odd(frame, 1, DI_RAW, 0, mode, lba, 0, status);
+    HOLDS(status[0] == (memcmp(frame, made, DI_RAW) != 0));
     memcpy(before, frame, DI_RAW);
     int32_t changed = di_repair(frame, mode);
     HOLDS(changed >= 0 || !memcmp(before, frame, DI_RAW));
@@ -39,6 +43,7 @@ static void look(input *in, int mode)
     int64_t done = di_cook(frames, count, pitch, base, mode, flags, out, &fault);
     HOLDS(done <= count && (done == count) == !fault);
     di_check(frames, count, pitch, base, mode, status);
+    di_odd(frames, count, pitch, base, mode, below(in, 1000), flags & 4, status);
     free(frames), free(out), free(status);
 }
 

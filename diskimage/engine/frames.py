@@ -47,21 +47,34 @@ def _gather_whole(
         return
     done = 0
     while done < count:
-        verdict = _cook(memoryview(raw)[done * pitch :], pitch, mode, out[done * 2048 :], policy)
+        lba = _lba(records, at + done * pitch)
+        verdict = _cook(memoryview(raw)[done * pitch :], mode, records, lba, out[done * 2048 :],
+                        policy)  # fmt: skip
         done += verdict.done
         if verdict.fault == kernel.Fault.NONE:
             break
-        lba = records.lba + (at + done * pitch - records.origin) // pitch
+        lba += verdict.done
         frame = memoryview(raw)[done * pitch : done * pitch + stored]
         _settle(frame, mode, verdict.fault, lba, first + done * pitch, source, policy)
         out[done * 2048 : (done + 1) * 2048] = frame[mode.user_at : mode.user_at + 2048]
         done += 1
 
 
+def _lba(records: Records, at: int) -> int:
+    """The number of the frame whose taken bytes are at `at`."""
+    return records.lba + (at - records.origin) // records.pitch
+
+
 def _cook(
-    raw: memoryview, pitch: int, mode: Mode, out: memoryview, policy: FramePolicy
+    raw: memoryview, mode: Mode, records: Records, lba: int, out: memoryview, policy: FramePolicy
 ) -> kernel.Verdict:
-    return kernel.cook(raw, pitch, mode.missing, number(mode), out, _flags(policy))
+    pitch, missing, kind, flags = records.pitch, mode.missing, number(mode), _flags(policy)
+    verdict = kernel.cook(raw, pitch, missing, kind, out, flags)
+    if policy.compare and verdict.done:
+        marks = bytearray(verdict.done)
+        kernel.odd(raw, pitch, missing, kind, lba, marks, flags)
+        policy.mark(marks, lba)
+    return verdict
 
 
 def _flags(policy: FramePolicy) -> int:
@@ -83,13 +96,17 @@ def transfer(
     assert target.fd is not None
     done = 0
     while done < count:
+        lba = _lba(records, at + done * pitch)
+        marks = bytearray(count - done) if policy.compare else None
         verdict = kernel.cook_file(
             source.fd, at + done * pitch - mode.user_at, pitch, mode.missing,
             number(mode), count - done, target.fd, to + done * 2048,
             _flags(policy),
-            scratch,
+            scratch, lba, marks,
         )  # fmt: skip
         done += verdict.done
+        if marks is not None:
+            policy.mark(marks, lba)
         if verdict.fault == kernel.Fault.NONE:
             return
         one = memoryview(bytearray(2048))  # the frame at fault, settled the slow way

@@ -111,7 +111,7 @@ def convert(
     began, path, options = time.monotonic(), os.fspath(target), {**(options or {}), **more}
     rules, stem = target_rules(path, to, options), stem_of(path)
     parents, missing, options = backed(rules, path, options)
-    policy = FramePolicy(check=check, repair=repair, cut_form2="form2" in lossy)
+    policy = FramePolicy(check, repair, "form2" in lossy, compare=not exact)
     how: Opening = {"format": format, "references": references, "limits": limits,
                     "password": password, "open_options": open_options or {}}  # fmt: skip
     with held(source, **how) as image:

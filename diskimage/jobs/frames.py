@@ -10,14 +10,11 @@ from diskimage.disc.mend import mended
 from diskimage.disc.modes import MODE1_2352, MODE2_2352
 from diskimage.disc.tracks import Lay, assemble
 from diskimage.engine.copy import Work
-from diskimage.engine.policy import FramePolicy
+from diskimage.engine.policy import FramePolicy, exceptional
 from diskimage.errors import UsageError
 from diskimage.image import Image
 from diskimage.model import Device, Disc, Finding, Format, Piece, Plan, Put, Track
-from diskimage.ranges import Ranges
 from diskimage.sources.file import open_file
-
-SHOWN = 20  # runs of frames that a warning names
 
 
 def content(image: Image, rules: Format, policy: FramePolicy, *, exact: bool) -> Device | Disc:
@@ -60,15 +57,15 @@ def keeping(plan: Plan, image: Image, stem: str, made: Work, said: list[Finding]
     track = _data_track(image)
     weight = sum(piece.frames * piece.pitch for piece in track.pieces)
     made.watch.begin("exceptions", weight)
-    odd: list[int] = []
+    odd: list[tuple[int, int]] = []
 
     def noted() -> Iterator[exceptions.Exceptional]:
         for one in exceptions.of(track, lambda n: made.watch.passed(n, read=n)):
-            odd.append(track.lba + one.number)
+            odd.append((track.lba + one.number, 1))
             yield one
 
     yield Put(0, exceptions.encode(noted(), track, image.limits), file=f"{stem}{exceptions.SUFFIX}")
-    said += _told(odd)
+    said += exceptional(odd, "they are kept beside the target")
 
 
 def _data_track(image: Image) -> Track:
@@ -78,19 +75,3 @@ def _data_track(image: Image) -> Track:
         if track.number == number:
             return track
     raise UsageError("there is no data track whose frames could be kept", file=image.name)
-
-
-def _told(odd: list[int]) -> Iterator[Finding]:
-    if not odd:
-        return
-    first = odd[0]
-    runs = list(Ranges((lba - first, 1) for lba in odd))
-    more = f" and {len(runs) - SHOWN} more runs" if len(runs) > SHOWN else ""
-    spans = [(first + run.start, first + run.start + run.length - 1) for run in runs[:SHOWN]]
-    text = ", ".join(f"{low}" if low == high else f"{low} to {high}" for low, high in spans)
-    yield Finding(
-        "exceptions",
-        f"{len(odd)} frames are not made again from their user data, and are kept beside it: "
-        f"LBA {text}{more}",
-        first,
-    )

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RAW", "SUBHEADER", "USER", "Check", "Fault", "Verdict", "Wrong", "check", "cook", "cook_file",
-    "ecc", "edc", "gather", "make", "repair", "scatter", "scramble", "swap16",
+    "ecc", "edc", "gather", "make", "odd", "repair", "scatter", "scramble", "swap16",
 ]  # fmt: skip
+
+_LEAD_IN = -45150  # the first number that a header can hold (MMC)
 
 
 def edc(buffer: ReadableBuffer, value: int = 0) -> int:
@@ -67,20 +69,28 @@ def cook_file(
     to: int,
     flags: int,
     buffer: WriteableBuffer,
+    lba: int = 0,
+    odd: WriteableBuffer | None = None,
 ) -> Verdict:
     """Cook `count` frames at `at` of one descriptor to `to` of another, by way of `buffer`.
 
     About 512 KiB of buffer keep the data in the second-level cache. Every frame before a bad one is
-    written; a source that ends early is `Fault.SHORT`. Raises OSError, ValueError.
+    written; a source that ends early is `Fault.SHORT`. `odd`, a byte a frame, is filled as by `odd`
+    for those that were done. Raises OSError, ValueError.
     """
     _shape(pitch, base, mode, flags)
     need(size_of(buffer) >= pitch + USER, "the buffer has no room for one frame")
     need(count >= 0, "a negative count of frames")
+    need(odd is None or size_of(odd) >= count, "a byte for each frame")
+    need(odd is None or _LEAD_IN <= lba < 1 << 48, "an address outside of -45150..2^48")
     if not NATIVE:
-        return twin.cook_file(src, at, pitch, base, mode, count, dst, to, flags, buffer)
+        return twin.cook_file(src, at, pitch, base, mode, count, dst, to, flags, buffer, lba, odd)
     room, fault = writable(buffer), ffi.new("int32_t *")
+    marks = ffi.NULL if odd is None else writable(odd)
     done = checked(
-        lib.di_cook_file(src, at, pitch, base, mode, count, dst, to, flags, room, len(room), fault)
+        lib.di_cook_file(
+            src, at, pitch, base, mode, count, dst, to, flags, room, len(room), lba, marks, fault
+        )
     )
     return Verdict(done, Fault(fault[0]))
 
@@ -102,6 +112,31 @@ def check(
     lib.di_check(readable(frames), len(out), pitch, base, mode, out)
 
 
+def odd(
+    frames: ReadableBuffer,
+    pitch: int,
+    base: int,
+    mode: int,
+    lba: int,
+    out: WriteableBuffer,
+    flags: int = Check.NONE,
+) -> None:
+    """Say of each frame whether `make` around its user data gives other bytes than it has.
+
+    `out` has a byte a frame, 1 where it does; parity counts where all of it is stored.
+    `flags` with `Check.EDC`: their EDC is known to hold. `lba` is the first frame's number, from
+    -45150 on. Raises ValueError.
+    """
+    _shape(pitch, base, mode, Check.EDC)
+    _room(frames, pitch, size_of(out), min(pitch, RAW - base))
+    need(_LEAD_IN <= lba < 1 << 48, "an address outside of -45150..2^48")
+    if not NATIVE:
+        twin.odd(frames, pitch, base, mode, lba, out, flags)
+        return
+    marks = writable(out)
+    lib.di_odd(readable(frames), len(marks), pitch, base, mode, lba, flags, marks)
+
+
 def make(
     user: ReadableBuffer,
     out: WriteableBuffer,
@@ -119,7 +154,7 @@ def make(
     need(not rest and size_of(out) == count * RAW, "whole blocks of 2048 bytes, 2352 for each")
     need(mode in (1, 2), "a mode is 1 or 2")
     need(len(subheader) == 4 and not subheader[2] & 0x20, "four bytes, of form 1")
-    need(-45150 <= lba < 1 << 48, "an address outside of -45150..2^48")
+    need(_LEAD_IN <= lba < 1 << 48, "an address outside of -45150..2^48")
     if not NATIVE:
         twin.make(user, out, mode, lba, subheader)
         return

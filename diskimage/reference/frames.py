@@ -118,8 +118,11 @@ def cook_file(
     to: int,
     flags: int,
     buffer: WriteableBuffer,
+    lba: int = 0,
+    odd: WriteableBuffer | None = None,
 ) -> Verdict:
     """Cook `count` frames from one descriptor to another."""
+    marks = None if odd is None else memoryview(odd).cast("B")
     room = len(memoryview(buffer).cast("B")) // (pitch + USER)
     done = 0
     while done < count:
@@ -129,12 +132,34 @@ def cook_file(
         out = bytearray(whole * USER)
         verdict = cook(data, pitch, base, mode, out, flags)
         write_all(dst, memoryview(out)[: verdict.done * USER], to + done * USER)
+        if marks is not None:
+            _odd(data, pitch, base, mode, lba + done, marks[done : done + verdict.done])
         done += verdict.done
         if verdict.fault:
             return Verdict(done, verdict.fault)
         if whole < want:
             return Verdict(done, Fault.SHORT)
     return Verdict(done, Fault.NONE)
+
+
+def odd(
+    frames: ReadableBuffer, pitch: int, base: int, mode: int, lba: int, out: WriteableBuffer,
+    flags: int,
+) -> None:  # fmt: skip
+    """Say of each frame whether `make` gives other bytes than it has."""
+    _odd(frames, pitch, base, mode, lba, memoryview(out).cast("B"))
+
+
+def _odd(
+    frames: ReadableBuffer, pitch: int, base: int, mode: int, lba: int, out: memoryview
+) -> None:
+    view, again = memoryview(frames).cast("B"), bytearray(RAW)
+    held = RAW if pitch >= RAW - base else P_AT
+    user_at = (16 if mode == 1 else 24) - base
+    for i in range(len(out)):
+        frame = view[i * pitch : i * pitch + held - base]
+        make(frame[user_at : user_at + USER], again, mode, lba + i, SUBHEADER)
+        out[i] = frame != again[base:held]
 
 
 def _read(fd: int, at: int, length: int) -> bytes:

@@ -126,6 +126,40 @@ def test_a_flipped_byte(mode: int, at: int, fault: Fault, wrong: Wrong) -> None:
         assert list(status) == [0, 0, wrong, 0]
 
 
+@pytest.mark.parametrize("mode", [1, 2])
+def test_odd_frames_are_those_with_any_other_byte(mode: int) -> None:
+    _, made = disc(2, mode)
+    for module, step in ((frames, 1), (twin, 7)):  # the twin takes its time
+        for at in range(0, RAW, step):
+            damaged, marks = bytearray(made), bytearray(2)
+            damaged[at] ^= 0x41
+            module.odd(damaged, RAW, 0, mode, 0, marks, Check.NONE)
+            assert list(marks) == [1, 0], at
+
+
+@given(
+    st.sampled_from([(1, 2352, 0), (1, 2448, 0), (2, 2352, 0), (2, 2336, 16), (2, 2332, 16)]),
+    st.sampled_from([-45150, -150, 0, 449849]),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2351), st.integers(1, 255)), max_size=5),
+)
+def test_odd_frames_by_both(
+    shape: tuple[int, int, int], lba: int, flips: list[tuple[int, int, int]]
+) -> None:
+    mode, pitch, base = shape
+    made = bytearray(4 * RAW)
+    frames.make(random.Random(9).randbytes(4 * USER), made, mode, lba)
+    for number, at, value in flips:
+        made[number * RAW + at] ^= value
+    kept = min(pitch, RAW - base)
+    stored = b"".join(
+        made[i * RAW + base : i * RAW + base + kept] + bytes(pitch - kept) for i in range(4)
+    )
+    told = [bytearray(4), bytearray(4)]
+    for module, marks in zip(BOTH, told, strict=True):
+        module.odd(stored, pitch, base, mode, lba, marks, Check.NONE)
+    assert told[0] == told[1]
+
+
 def test_form_2() -> None:
     user, status = random.Random(7).randbytes(2324), bytearray(1)
     for coded in (True, False):
@@ -272,6 +306,19 @@ def test_cook_file(tmp_path: Path, room: int) -> None:
                 assert got == verdict
                 first = USER if at == RAW else 0
                 assert dst.read() == bytes(3) + user[first : first + got.done * USER]
+
+
+def test_cook_file_marks_odd_frames(tmp_path: Path) -> None:
+    _, made = disc(40, 1)
+    odd = bytearray(made)
+    odd[21 * RAW + 2300] ^= 1
+    (tmp_path / "bin").write_bytes(odd)
+    for module in BOTH:
+        marks, room = bytearray(35), bytearray(30_000)
+        with (tmp_path / "bin").open("rb") as src, (tmp_path / "iso").open("w+b") as dst:
+            module.cook_file(src.fileno(), 5 * RAW, RAW, 0, 1, 35, dst.fileno(), 0, Check.ALL,
+                             room, 5, marks)  # fmt: skip
+        assert list(marks) == [n == 16 for n in range(35)]
 
 
 def test_cook_file_tells_the_system_s_error(tmp_path: Path) -> None:
