@@ -20,6 +20,7 @@ FAMILIES = (
     "columns",
     "tables",
     "adc",
+    "inflate",
     "chd",
     "flac",
     "flac_write",
