@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -95,9 +96,35 @@ def test_sessions_areas_and_packs_are_kept(tmp_path: Path) -> None:
     assert again.medium == "GD"
 
 
-def test_a_gap_between_sessions_that_a_sheet_cannot_say_is_a_loss(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("index", "lines"),
+    [
+        ("02:00:05", "LEAD-OUT 01:30:00, LEAD-IN 00:30:00, PREGAP 00:00:00"),
+        ("02:34:05", "LEAD-OUT 01:30:00, LEAD-IN 01:00:00, PREGAP 00:04:00"),
+        ("02:32:05", ""),
+    ],
+)
+def test_gaps_between_sessions_are_said_by_their_lengths(
+    tmp_path: Path, index: str, lines: str
+) -> None:
     sheet = one("AUDIO") + (
-        "REM LEAD-OUT 00:00:05\nREM SESSION 02\n  TRACK 02 AUDIO\n    INDEX 01 02:00:05\n"
+        f"REM LEAD-OUT 00:00:05\nREM SESSION 02\n  TRACK 02 AUDIO\n    INDEX 01 {index}\n"
+    )
+    found = disc(write(tmp_path, sheet, a_bin=FIRST))
+    assert losses(found) == []
+    made = publish(create(found, "game"), tmp_path / "made", "game.cue")
+    said = [
+        line[4:]
+        for line in made.read_text().splitlines()
+        if line.startswith(("REM LEAD", "REM PREGAP"))
+    ]
+    assert ", ".join(said) == lines
+    assert [track.lba for track in disc(made).tracks] == [track.lba for track in found.tracks]
+
+
+def test_a_gap_shorter_than_a_lead_out_is_a_loss(tmp_path: Path) -> None:
+    sheet = one("AUDIO") + (
+        "REM LEAD-OUT 00:00:05\nREM SESSION 02\n  TRACK 02 AUDIO\n    INDEX 01 01:20:05\n"
     )
     found = disc(write(tmp_path, sheet, a_bin=FIRST))
     assert [(loss.name, loss.content) for loss in losses(found)] == [("gaps", False)]

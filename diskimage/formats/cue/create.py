@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from diskimage.disc.address import between_sessions, time
+from diskimage.disc.address import LEAD_IN, LEAD_OUT, between_sessions, time
 from diskimage.disc.framing import FRAMING
 from diskimage.disc.losses import lacking
 from diskimage.disc.modes import USER, followed
@@ -62,11 +63,12 @@ class Part:
 
 
 def losses(what: Disc, **_options: object) -> list[Loss]:
-    """What a sheet cannot say: a gap between sessions other than the standard's, and subchannel in
-    no form that its modes have."""
+    """What a sheet cannot say: a gap between sessions shorter than a lead-out, and subchannel in no
+    form that its modes have."""
     odd = [
-        Loss("gaps", f"the gap before session {number} is not the standard's", content=False)
-        for number in _odd_gaps(what)
+        Loss("gaps", f"the gap before session {number} is shorter than a lead-out", content=False)
+        for number, gap in _gaps(what).items()
+        if gap is not None and gap < _lead_out(number)
     ]
     return [*odd, *lacking(what, _HOLDS - _silent(what))]
 
@@ -77,13 +79,21 @@ def _silent(disc: Disc) -> set[str]:
     return set() if said else {"subchannel"}
 
 
-def _odd_gaps(disc: Disc) -> Iterator[int]:
+def _gaps(disc: Disc) -> dict[int, int | None]:
+    """By session, the frames between the one before and it; None where they are the standard's."""
     tracks = {track.number: track for track in disc.tracks}
-    for before, session in zip(disc.sessions, disc.sessions[1:], strict=False):
+    gaps: dict[int, int | None] = {}
+    for before, session in pairwise(disc.sessions):
         first = tracks[session.tracks[0]]
         start = first.lba - first.pregap
-        if start != between_sessions(before.leadout, before.number, first.pregap):
-            yield session.number
+        usual = between_sessions(before.leadout, before.number, first.pregap)
+        gaps[session.number] = None if start == usual else start - before.leadout
+    return gaps
+
+
+def _lead_out(session: int) -> int:
+    """Frames of the lead-out before `session`."""
+    return LEAD_OUT[session > 2]
 
 
 def create(what: Disc, stem: str, *, layout: str = "single") -> Plan:
@@ -153,17 +163,32 @@ def _sheet(disc: Disc, parts: Sequence[Part], packs: str | None) -> Iterator[str
     if packs is not None:
         yield f"CDTEXTFILE {_quoted(packs)}"
     yield from _texts(disc.text, "")
-    file, session = "", disc.tracks[0].session
+    file, session, gaps = "", disc.tracks[0].session, _gaps(disc)
     for part in parts:
         track = part.track
         if track.session != session:
             session = track.session
-            yield f"REM SESSION {session:02}"
+            yield from _border(session, gaps.get(session))
         yield from _area(disc, part)
         if part.file != file:
             file = part.file
             yield f"FILE {_quoted(file)} BINARY"
         yield from _track(part)
+
+
+def _border(session: int, gap: int | None) -> Iterator[str]:
+    """Where a session begins: after lengths whose sum is `gap`, where that is not the standard's.
+
+    They are the lines of dumping tools, for which all three are lengths.
+    """
+    if gap is None or gap < _lead_out(session):
+        yield f"REM SESSION {session:02}"
+        return
+    rest = gap - _lead_out(session)
+    yield f"REM LEAD-OUT {time(_lead_out(session))}"
+    yield f"REM SESSION {session:02}"
+    yield f"REM LEAD-IN {time(min(rest, LEAD_IN))}"
+    yield f"REM PREGAP {time(max(0, rest - LEAD_IN))}"
 
 
 def _area(disc: Disc, part: Part) -> Iterator[str]:

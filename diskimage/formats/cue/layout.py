@@ -117,13 +117,20 @@ def _gap(entry: Entry, index: Index, done: int) -> int:
 
     A standard length is a place only where the next index is as far from it as the standard says.
     """
-    leadout = entry.leadout
-    if leadout is None or index is not entry.indexes[0]:
+    leadout = entry.borders.get("LEAD-OUT")
+    if leadout is None or index is not entry.indexes[0] or _lengths(entry) is not None:
         return 0
     gap = index.at - leadout
     if leadout in LEAD_OUT and gap not in _GAPS:
         return 0
     return gap if done < leadout and gap >= LEAD_IN else 0
+
+
+def _lengths(entry: Entry) -> int | None:
+    """Frames between two sessions where all three of REM LEAD-OUT, LEAD-IN and PREGAP say them."""
+    if len(entry.borders) < 3 or entry.borders["LEAD-OUT"] not in LEAD_OUT:
+        return None
+    return sum(entry.borders.values())
 
 
 def _gap_is_stored(file: Opened, at: int, mode: Mode, needed: int) -> bool:
@@ -233,6 +240,9 @@ def _next_session(entry: Entry, parts: Sequence[Segment], lba: int, session: int
     """Where a new session's first track begins."""
     if parts and parts[0].jump is not None:
         return lba + parts[0].jump - entry.pregap
+    lengths = _lengths(entry)
+    if lengths is not None:
+        return lba + lengths
     return between_sessions(lba, session, _pregap(entry, parts))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 
 from diskimage.disc.address import frames
@@ -54,7 +54,7 @@ class Index:
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A TRACK line and what follows it. `area` is the LBA where a GD-ROM's second area puts it;
-    `leadout` the time that REM LEAD-OUT gave before the session it begins."""
+    `borders` the times of REM LEAD-OUT, LEAD-IN and PREGAP before the session it begins."""
 
     number: int
     mode: Mode
@@ -67,7 +67,7 @@ class Entry:
     isrc: str | None = None
     text: dict[str, str] = field(default_factory=dict)
     area: int | None = None
-    leadout: int | None = None
+    borders: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class _Reader:
         self._cdtext: Named | None = None
         self._session = 1
         self._area: int | None = None
-        self._leadout: int | None = None
+        self._borders: dict[str, int] = {}
         self._commands: dict[str, Callable[[str], None]] = {
             "FILE": self._file, "TRACK": self._track, "INDEX": self._index,
             "PREGAP": self._pregap, "POSTGAP": self._postgap, "FLAGS": self._flags,
@@ -248,9 +248,9 @@ class _Reader:
         if found is None:
             raise self._corrupt(f"track mode {mode.strip()[:32]!r}", f"one of {', '.join(MODES)}")
         self._tracks.append(
-            Entry(number, found, self._line, self._session, area=self._area, leadout=self._leadout)
+            Entry(number, found, self._line, self._session, area=self._area, borders=self._borders)
         )
-        self._area = self._leadout = None
+        self._area, self._borders = None, {}
 
     def _index(self, rest: str) -> None:
         track = self._current("INDEX")
@@ -317,5 +317,4 @@ class _Reader:
         elif words == "HIGH-DENSITY AREA":
             self._area = HIGH_DENSITY
         elif (match := _BORDER.match(rest)) and _TIME.match(match[2].strip()):
-            if match[1].upper() == "LEAD-OUT":
-                self._leadout = self._time(match[2].strip())
+            self._borders[match[1].upper()] = self._time(match[2].strip())
