@@ -113,11 +113,7 @@ def test_gaps_between_sessions_are_said_by_their_lengths(
     found = disc(write(tmp_path, sheet, a_bin=FIRST))
     assert losses(found) == []
     made = publish(create(found, "game"), tmp_path / "made", "game.cue")
-    said = [
-        line[4:]
-        for line in made.read_text().splitlines()
-        if line.startswith(("REM LEAD", "REM PREGAP"))
-    ]
+    said = re.findall(r"REM ((?:LEAD|PREGAP)[^\n]*)", made.read_text())
     assert ", ".join(said) == lines
     assert [track.lba for track in disc(made).tracks] == [track.lba for track in found.tracks]
 
