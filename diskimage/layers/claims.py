@@ -37,6 +37,12 @@ class Claims:
         elif self._mark(number, -(-length // self._unit)):
             yield Finding("corrupt", f"{what} shares the bytes at {at} with another", entry_at)
 
+    def holds(self, at: int) -> bool:
+        """Whether the unit at `at` is taken; one past the end of the file is not."""
+        number = (at - self._first) // self._unit
+        byte = number >> 3
+        return 0 <= byte < len(self._taken) and bool(self._taken[byte] >> (number & 7) & 1)
+
     def _mark(self, number: int, units: int) -> bool:
         """Set the bits of some units; whether one was set before."""
         shared = False

@@ -6,7 +6,6 @@ from array import array
 from collections.abc import Iterator, Mapping
 
 from diskimage.layers.gather import gathered, hole
-from diskimage.layers.growing import Growing
 from diskimage.model import Device, Kind, Runs
 from diskimage.runs import clip, stop_of
 
@@ -87,7 +86,7 @@ _Answer = Iterator["Runs | _Answer"]
 
 def overlay_of(device: Device) -> Overlay | None:
     """The overlay that a device is, itself or below its plans of writing; None for others."""
-    below = device.whole if isinstance(device, Growing) else device
+    below = getattr(device, "whole", device)
     return below if isinstance(below, Overlay) else None
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from shlex import quote
 
-from diskimage.errors import UnsupportedError, UsageError, from_os
+from diskimage.errors import TooSmallError, UnsupportedError, from_os
 from diskimage.kernels import copying
 from diskimage.model import Device, Disc, Format, Reference, Source, Writable
 from diskimage.sinks.file import write_all, write_zeros
@@ -38,8 +39,14 @@ class InPlaceSink:
             write_zeros(self._fd, to, length, self.name)
 
     def resize(self, size: int) -> None:
-        """Nothing written in place changes its size here."""
-        raise UsageError(f"cannot become {size} bytes in place", file=self.name)
+        """Make the file longer or shorter. TooSmallError for a device, which stays as it is."""
+        if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+            raise TooSmallError(f"a device cannot become {size} bytes", file=self.name,
+                                remedy="write a copy to a file")  # fmt: skip
+        try:
+            os.ftruncate(self._fd, size)
+        except OSError as error:
+            raise from_os(error, self.name) from error
 
     def sync(self) -> None:
         """Make what was written durable."""
@@ -68,7 +75,8 @@ def in_place(
     elif "write" not in rules.can:
         wrong = f"{rules.name} is not written in place"
     elif not isinstance(opened, Writable):
-        wrong = f"this kind of {rules.name} is not written in place"
+        why = opened.info.get("unwritable")
+        wrong = f"this kind of {rules.name} is not written in place{f': {why}' if why else ''}"
     if not wrong and source.fd is not None:
         return InPlaceSink(source.fd, source.name)
     remedy = "convert it to a raw image, and write into that"

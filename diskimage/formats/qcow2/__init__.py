@@ -1,6 +1,7 @@
-"""qcow2, the disk image of QEMU: versions 2 and 3, read, created and checked.
+"""qcow2, the disk image of QEMU: versions 2 and 3, read, created, checked and written in place.
 
-Not supported: encrypted images (named and refused), writing in place, the guest of a snapshot.
+Not supported: encrypted images (named and refused), the guest of a snapshot, writing into an
+external data file.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ FORMAT = Format(
     name="qcow2",
     title="QEMU copy-on-write disk image",
     suffixes=(".qcow2", ".qcow"),
-    can=frozenset({"read", "create"}),
+    can=frozenset({"read", "create", "write"}),
     probe=probe,
     open=open_qcow2,
     losses=losses,

@@ -319,6 +319,7 @@ class Bitmap(NamedTuple):
     automatic: bool
     table_at: int
     entries: int
+    at: int  # of the row in the file
 
 
 class Directory(NamedTuple):
@@ -363,5 +364,6 @@ def bitmaps(header: Header, source: Source, limits: Limits) -> Iterator[Bitmap]:
             automatic=bool(row.flags & 2),
             table_at=row.table_at,
             entries=row.entries,
+            at=head.at + at,
         )
         at = end + -end % 8

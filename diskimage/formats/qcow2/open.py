@@ -6,9 +6,11 @@ from diskimage.codecs import deflate, zstd
 from diskimage.errors import ContentError, CorruptError
 from diskimage.formats.qcow2 import layout
 from diskimage.formats.qcow2.layout import COPIED, OFFSET, Header
+from diskimage.formats.qcow2.tables import Tables
+from diskimage.formats.qcow2.write import Growing, unwritable
 from diskimage.layers.blank import Blank
 from diskimage.layers.overlay import Overlay
-from diskimage.layers.table import Flat, Match, Nested, Pages, Rule, TableDevice
+from diskimage.layers.table import Entries, Flat, Match, Nested, Pages, Rule, TableDevice
 from diskimage.model import HOLE, Bid, Codec, Device, Gate, Kind, Look, Source
 from diskimage.sources.unopened import Unopened
 from diskimage.words import size_text
@@ -28,13 +30,22 @@ def open_qcow2(source: Source, gate: Gate) -> Device:
     shown = info(header, source, gate)
     _warn(header, gate)
     data = _data(header, source, gate)
-    layer = _layer(header, source, data, gate, shown)
-    if header.backing is not None:
-        backing = gate.parent(
-            header.backing, role="backing", format=header.text(layout.BACKING_FORMAT)
-        )
-        return layer if backing is None else Overlay(layer, backing)
-    return Overlay(layer, Blank(0)) if header.extended else layer
+    tables = Tables(header, entries(header, Pages(source, gate.limits.table_resident)), source)
+    layer = _layer(header, source, data, gate, shown, tables)
+    whole = _whole(header, layer, gate)
+    if unwritable(header) is not None:
+        return whole
+    return Growing(header, tables, layer, whole, source, gate)
+
+
+def _whole(header: Header, layer: Device, gate: Gate) -> Device:
+    """What the guest reads: the layer over its backing, where the gate opens that."""
+    if header.backing is None:
+        return Overlay(layer, Blank(0)) if header.extended else layer
+    backing = gate.parent(
+        header.backing, role="backing", format=header.text(layout.BACKING_FORMAT)
+    )  # fmt: skip
+    return layer if backing is None else Overlay(layer, backing)
 
 
 def _data(header: Header, source: Source, gate: Gate) -> Source:
@@ -52,8 +63,9 @@ def _data(header: Header, source: Source, gate: Gate) -> Source:
 
 
 def _layer(
-    header: Header, source: Source, data: Source, gate: Gate, shown: dict[str, object]
-) -> TableDevice:
+    header: Header, source: Source, data: Source, gate: Gate, shown: dict[str, object],
+    tables: Entries,
+) -> TableDevice:  # fmt: skip
     outside = data is not source
     codec: Codec | None = None
     if not outside:
@@ -63,7 +75,7 @@ def _layer(
         size=header.size,
         block=header.cluster,
         data=data,
-        entries=entries(header, Pages(source, gate.limits.table_resident)),
+        entries=tables,
         rule=rule(header, empty, 0 if outside else source.size),
         empty=empty,
         codec=codec,
@@ -131,6 +143,7 @@ def info(header: Header, source: Source, gate: Gate) -> dict[str, object]:
         "backing_format": header.text(layout.BACKING_FORMAT),
         "data_file": header.text(layout.DATA_NAME),
         "extended_l2": header.extended,
+        "unwritable": unwritable(header),
         "refcount_bits": 1 << header.refcount_order,
         "features": _features(header),
         "snapshots": [

@@ -1,0 +1,306 @@
+"""A qcow2 file written in place: allocate, write, publish.
+
+Guest bytes go to clusters that nothing refers to, or to those that this guest alone refers to; what
+the tables say of it stays in memory until `plan_flush`, which makes durable, each before the next:
+the bytes, the refcounts that rose, L2 tables, the L1 table; then refcounts fall. A crash loses what
+was not flushed, and leaves at most clusters that nobody uses (QEMU, docs/interop/qcow2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any
+
+from diskimage.errors import CorruptError
+from diskimage.formats.qcow2 import layout
+from diskimage.formats.qcow2.counts import Counts
+from diskimage.formats.qcow2.layout import COMPRESSED, COPIED, OFFSET, ZERO, Header
+from diskimage.formats.qcow2.tables import Entry, Tables
+from diskimage.layers.claims import Claims
+from diskimage.layers.gather import hole
+from diskimage.layers.table import TableDevice, words
+from diskimage.model import (
+    Barrier,
+    Copy,
+    Device,
+    Finding,
+    Gate,
+    Kind,
+    Plan,
+    Put,
+    Runs,
+    Size,
+    Source,
+    Step,
+)
+from diskimage.parse import read
+from diskimage.runs import extents
+from diskimage.words import rounded
+
+ALL = (1 << 32) - 1  # the bitmap of a cluster whose subclusters are all stored
+ZEROS = ALL << 32  # all read as zeros
+AUTOCLEAR_AT = 88
+BITMAP_FLAGS_AT = 12  # of a row of the bitmap directory
+IN_USE = 1
+
+
+def unwritable(header: Header) -> str | None:
+    """Why an image is not written in place; None where it is."""
+    if header.incompatible & layout.DIRTY:
+        return "its refcounts may be stale: mend it first, with qemu-img check -r all"
+    if header.incompatible & layout.CORRUPT:
+        return "it is marked corrupt: mend it first, with qemu-img check -r all"
+    if header.incompatible & layout.DATA_FILE:
+        return "its guest is in an external data file"
+    return "it is encrypted" if header.encryption else None
+
+
+class Growing:
+    """`layer` with the plans that change it; `whole` is what the guest reads: it over its backing.
+
+    Whatever else refers to a cluster (a snapshot) keeps it: such a one is copied before it changes.
+    """
+
+    def __init__(
+        self, header: Header, tables: Tables, layer: TableDevice, whole: Device, source: Source,
+        gate: Gate,
+    ) -> None:  # fmt: skip
+        self._header, self._tables, self._source, self._gate = header, tables, source, gate
+        self.layer, self.whole = layer, whole
+        self.size, self.block = layer.size, layer.block
+        self.info: Mapping[str, object] = layer.info
+        self._claims: Claims | None = None
+        self._counts: Counts | None = None
+
+    def runs(self, start: int = 0, stop: int | None = None) -> Iterator[Runs]:
+        """The extents of [start, stop)."""
+        return self.whole.runs(start, stop)
+
+    def plan_write(self, start: int, data: memoryview) -> Plan:
+        """Make every cluster this guest's own, then write `data` where they are."""
+        counts = yield from self._begun()
+        stop = start + len(data)
+        for first, last in self._parts(start, stop):
+            for entry in self._entries(first, last):
+                base = entry.number * self.block
+                yield from self._own(counts, entry, max(first, base),
+                                     min(last, base + self.block))  # fmt: skip
+            for extent in list(extents(self.layer, first, last)):
+                assert extent.kind == Kind.DATA, extent
+                yield Put(extent.at, data[extent.start - start : extent.stop - start])
+            yield from self._within(counts)
+
+    def plan_zero(self, start: int, length: int) -> Plan:
+        """Whole clusters become zero ones, without space; of others a part is written."""
+        first, last = self._whole_clusters(start, start + length)
+        yield from self._blank(start, first)
+        yield from self._say_all(first, last, self._zero())
+        yield from self._blank(last, start + length)
+
+    def plan_forget(self, start: int, length: int) -> Plan:
+        """Let the backing answer again for the clusters that lie wholly in a range."""
+        yield from self._say_all(*self._whole_clusters(start, start + length), Entry(0))
+
+    def plan_flush(self) -> Plan:
+        """Publish what was written, and make it durable."""
+        yield Barrier()
+        if self._counts is None:
+            return
+        yield from self._counts.plan_raised()
+        yield from self._tables.plan()
+        yield from self._counts.plan_lowered()
+
+    def _begun(self) -> Generator[Step, Any, Counts]:
+        """The refcounts; before the first change say in the file what changes make untrue.
+
+        CorruptError where two tables are in one place, or one is past the end of the file.
+        """
+        if self._counts is None:
+            claims = Claims(self._source, 0, self.block, self._gate.limits)
+            counts = Counts(self._header, self._source, self._gate.limits, claims)
+            for problem in self._claimed(claims, counts):
+                raise CorruptError(
+                    f"{problem.message}: it is not written", file=self._source.name, at=problem.at,
+                    remedy="mend it first, with qemu-img check -r all",
+                )  # fmt: skip
+            yield from self._announced()
+            self._claims, self._counts = claims, counts
+        return self._counts
+
+    def _claimed(self, claims: Claims, counts: Counts) -> Iterator[Finding]:
+        """Claim the clusters of the header, of both directories and of the tables they name."""
+        header, cluster = self._header, self.block
+        yield from claims.take(0, 1, "the header", 0)
+        length = header.refcount_clusters * cluster
+        yield from claims.take(header.refcounts_at, length, "the refcount table", 48)
+        for row, at in enumerate(counts.table):
+            if at:
+                entry_at = header.refcounts_at + 8 * row
+                yield from claims.take(at, 1, "a refcount block", entry_at)
+        if header.l1_entries == 0:
+            return
+        raw = read(self._source, header.l1_at, 8 * header.l1_entries, "L1 table")
+        yield from claims.take(header.l1_at, len(raw), "the L1 table", 40)
+        for row, entry in enumerate(words(raw, "Q", big_endian=True)):
+            if entry & OFFSET:
+                yield from claims.take(entry & OFFSET, 1, "an L2 table", header.l1_at + 8 * row)
+
+    def _announced(self) -> Plan:
+        """Bitmaps do not follow what is written: they are in use from now on, as after a crash.
+        Autoclear bits that are not known to stay true are cleared."""
+        header = self._header
+        if header.autoclear & ~layout.BITMAPS:
+            yield Put(AUTOCLEAR_AT, (header.autoclear & layout.BITMAPS).to_bytes(8, "big"))
+        followed = header.autoclear & layout.BITMAPS
+        rows = list(layout.bitmaps(header, self._source, self._gate.limits)) if followed else []
+        for row in rows:
+            at = row.at + BITMAP_FLAGS_AT
+            flags = int.from_bytes(read(self._source, at, 4, "bitmap directory"), "big")
+            yield Put(at, (flags | IN_USE).to_bytes(4, "big"))
+        if rows:
+            self._gate.warn("bitmaps", f"{len(rows)} bitmaps do not know what is written now")
+        yield Barrier()
+
+    def _within(self, counts: Counts) -> Plan:
+        """Publish what is held once it is more than memory is for."""
+        if self._tables.held + counts.held > self._gate.limits.table_resident:
+            yield from self.plan_flush()
+
+    def _parts(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """[start, stop) cut where the L2 tables end."""
+        cover = self._header.cluster * self._header.per_table
+        while start < stop:
+            edge = min(stop, (start // cover + 1) * cover)
+            yield start, edge
+            start = edge
+
+    def _whole_clusters(self, start: int, stop: int) -> tuple[int, int]:
+        """The part of [start, stop) that is whole clusters, the guest's last one among them."""
+        first = min(stop, rounded(start, self.block))
+        return first, max(first, stop if stop == self.size else stop - stop % self.block)
+
+    def _entries(self, start: int, stop: int) -> list[Entry]:
+        """What the table says of the clusters of a range, which are held against its rules."""
+        for _ in self.layer.runs(start, stop):
+            pass
+        return list(self._tables.entries(start // self.block, -(-stop // self.block)))
+
+    def _owned(self, counts: Counts, word: int) -> bool:
+        """Whether a cluster may be written where it is. CorruptError where flag and count differ,
+        or the cluster holds a table."""
+        place = word & OFFSET
+        if word & COMPRESSED or not word & COPIED or not place:
+            return False
+        self._demand(counts, place)
+        return self._header.extended or not word & ZERO
+
+    def _demand(self, counts: Counts, place: int) -> None:
+        assert self._claims is not None
+        found, wrong = counts.count(place), ""
+        if found != 1:
+            wrong = f"is said to have one reference, its refcount is {found}"
+        elif self._claims.holds(place):
+            wrong = "holds a table"
+        if wrong:
+            raise CorruptError(
+                f"the cluster at {place} {wrong}", file=self._source.name, at=place,
+                remedy="mend its refcounts first, with qemu-img check -r all",
+            )  # fmt: skip
+
+    def _own(self, counts: Counts, entry: Entry, start: int, stop: int) -> Plan:
+        """Make a cluster this guest's own and all of it stored; [start, stop) is written next."""
+        base = entry.number * self.block
+        top = min(base + self.block, self.size)
+        owned = self._owned(counts, entry.word)
+        if owned and (not self._header.extended or entry.bitmap == ALL):
+            return
+        place = entry.word & OFFSET if owned else counts.take()
+        yield from self._held(counts, entry.number)
+        if place + self.block > self._source.size:
+            yield Size(place + self.block)
+        for first, last in ((base, start), (stop, top)):
+            if first < last:
+                yield from self._kept(first, last, place - base, owned=owned)
+        if top < base + self.block:  # past the guest's end: nothing that another left there
+            yield Copy(iter((hole(0, base + self.block - top),)), place + top - base)
+        if not owned:
+            self._release(counts, entry.word)
+        self._tables.set(Entry(entry.number, place | COPIED, ALL))
+
+    def _kept(self, start: int, stop: int, moved: int, *, owned: bool) -> Plan:
+        """Copy what the guest reads in a range; not what an `owned` cluster already stores."""
+        for extent in list(extents(self.layer, start, stop)):
+            if not (owned and extent.kind == Kind.DATA):
+                yield Copy(self.whole.runs(extent.start, extent.stop), extent.start + moved)
+
+    def _held(self, counts: Counts, number: int) -> Plan:
+        """Hold the L2 table of a cluster in memory, a new one where there is none of our own."""
+        index = number // self._header.per_table
+        if self._tables.holds(index):
+            return
+        entry, at = self._tables.above(index)
+        if at and entry & COPIED:
+            if counts.count(at) != 1:
+                raise CorruptError(
+                    f"the L2 table at {at} is said to have one reference, its refcount is"
+                    f" {counts.count(at)}", file=self._source.name, at=at,
+                    remedy="mend its refcounts first, with qemu-img check -r all",
+                )  # fmt: skip
+            self._tables.load(index, at)
+            return
+        to = counts.take()
+        if to + self.block > self._source.size:
+            yield Size(to + self.block)
+        self._tables.move(index, at, to)
+        if at:
+            counts.free(at)
+
+    def _zero(self) -> Entry | None:
+        """What a cluster of zeros is; None where it has to be stored (version 2 over a backing)."""
+        if self._header.backing is None:
+            return Entry(0)
+        if self._header.extended:
+            return Entry(0, 0, ZEROS)
+        return Entry(0, ZERO) if self._header.version >= 3 else None
+
+    def _say_all(self, start: int, stop: int, said: Entry | None) -> Plan:
+        counts = yield from self._begun()
+        for first, last in self._parts(start, stop):
+            yield from self._say(counts, first, last, said)
+            yield from self._within(counts)
+
+    def _say(self, counts: Counts, start: int, stop: int, said: Entry | None) -> Plan:
+        """Make every cluster from `start` on say one thing, and give back what it had."""
+        if said is None:
+            yield from self._stored_zeros(counts, start, stop)
+            return
+        first, last = start // self.block, -(-stop // self.block)
+        if not any(said[1:]) and not any(full for *_, full in self._tables.stretches(first, last)):
+            return
+        for entry in self._entries(start, stop):
+            if entry[1:] != said[1:]:
+                yield from self._held(counts, entry.number)
+                self._release(counts, entry.word)
+                self._tables.set(said._replace(number=entry.number))
+
+    def _stored_zeros(self, counts: Counts, start: int, stop: int) -> Plan:
+        for entry in self._entries(start, stop):
+            base = entry.number * self.block
+            yield from self._own(counts, entry, base, min(base + self.block, self.size))
+        for extent in list(extents(self.layer, start, stop)):
+            yield Copy(iter((hole(0, extent.length),)), extent.at)
+
+    def _blank(self, start: int, stop: int) -> Plan:
+        """Write zeros over a part of a cluster, where it does not read as such."""
+        if start < stop and any(e.kind != Kind.ZERO for e in extents(self.whole, start, stop)):
+            yield from self.plan_write(start, memoryview(bytes(stop - start)))
+
+    def _release(self, counts: Counts, word: int) -> None:
+        """Give back what an entry refers to."""
+        if word & COMPRESSED:
+            split = 62 - (self._header.cluster_bits - 8)
+            at = word & ((1 << split) - 1)
+            sectors = ((word & (COMPRESSED - 1)) >> split) + 1
+            counts.free(at, min(sectors * 512 - at % 512, self._source.size - at))
+        elif word & OFFSET:
+            counts.free(word & OFFSET)
