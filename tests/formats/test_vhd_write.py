@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import tempfile
 from pathlib import Path
 
@@ -15,15 +14,12 @@ from diskimage.formats.vhd.open import open_vhd
 from diskimage.model import Plan, Put, Writable
 from diskimage.sources.memory import MemorySource
 from diskimage.sources.pending import Pending
+from tests.makers.editing import Edit, edited, edits, noise
 from tests.makers.gate import OpenGate
 from tests.makers.vhd import UUID, fixed, sparse
 
 BLOCK = 4096
 SIZE = 6 * BLOCK + 700
-
-
-def noise(size: int, seed: int = 0) -> bytes:
-    return random.Random(seed).randbytes(size)
 
 
 IMAGES = [
@@ -37,41 +33,16 @@ IMAGES = [
     ),
 ]  # fmt: skip
 PARENT = sparse(SIZE, {n: (n, noise(BLOCK, 30 + n)) for n in (0, 1, 3, 6)}, block=BLOCK)
-CHANGE = st.tuples(
-    st.sampled_from(["write", "zero", "flush", "reopen"]),
-    st.integers(0, SIZE - 1),
-    st.sampled_from([1, 100, 512, 513, 4096, 9000]),
-)
 
 
-@given(st.sampled_from(IMAGES), st.lists(CHANGE, max_size=12))
+@given(st.sampled_from(IMAGES), edits(SIZE, [1, 100, 512, 513, 4096, 9000]))
 @settings(max_examples=80)
-def test_what_is_written_is_read(image: bytes, changes: list[tuple[str, int, int]]) -> None:
+def test_what_is_written_is_read(image: bytes, changes: list[Edit]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.vhd")
         path.write_bytes(image)
         Path(folder, "b.vhd").write_bytes(PARENT)
-        opened = diskimage.open(path, mode="r+", references="siblings")
-        model = bytearray(opened.read(0, SIZE))
-        for number, (verb, start, length) in enumerate(changes):
-            stop = min(SIZE, start + length)
-            if verb == "write":
-                model[start:stop] = noise(stop - start, number)
-                opened.write(start, model[start:stop])
-            elif verb == "zero":
-                model[start:stop] = bytes(stop - start)
-                opened.zero(start, stop - start)
-            elif verb == "flush":
-                opened.flush()
-            else:
-                opened.close()
-                opened = diskimage.open(path, mode="r+", references="siblings")
-            assert opened.read(0, SIZE) == model
-        opened.close()
-        with diskimage.open(path, references="siblings") as again:
-            assert again.read(0, SIZE) == model
-            assert list(again.problems()) == []
-            assert again.warnings == ()
+        edited(path, changes, "siblings")
 
 
 def test_closing_writes_out_what_is_held_back(tmp_path: Path) -> None:

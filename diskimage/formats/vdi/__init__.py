@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from diskimage.errors import CorruptError, LimitError
 from diskimage.formats.vdi.create import OPTIONS, create, losses
 from diskimage.formats.vdi.layout import (
-    BLOCK,
     DIFFERENCING,
     FREE,
     NOBODY,
@@ -21,12 +20,15 @@ from diskimage.formats.vdi.layout import (
     TYPES,
     ZEROED,
     Header,
+    entries,
     load,
 )
+from diskimage.formats.vdi.write import Map
+from diskimage.layers.growing import Growing
 from diskimage.layers.overlay import Overlay
-from diskimage.layers.table import Flat, Match, Pages, Rule, TableDevice, words
+from diskimage.layers.table import Flat, Match, Pages, Rule, TableDevice
 from diskimage.model import HOLE, Bid, Device, Finding, Format, Gate, Kind, Look, Source
-from diskimage.parse import read
+from diskimage.sources.pending import Pending
 from diskimage.words import size_text
 
 
@@ -40,17 +42,20 @@ def probe(look: Look) -> Bid | None:
 def open_vdi(source: Source, gate: Gate) -> Device:
     """The disk; a differencing one over its parent, which is asked for by UUID."""
     header = load(source, gate.limits)
+    pending = Pending(source)
+    flat = Flat(Pages(pending, gate.limits.table_resident), header.map_at, header.blocks, 4)
     layer = TableDevice(
         size=header.size,
         block=header.block,
         data=source,
-        entries=Flat(Pages(source, gate.limits.table_resident), header.map_at, header.blocks, 4),
+        entries=flat,
         rule=rule(header),
         empty=HOLE,
         info=info(header),
     )
     parent = _parent(header, source, gate) if header.type == DIFFERENCING else None
-    return layer if parent is None else Overlay(layer, parent)
+    whole = layer if parent is None else Overlay(layer, parent)
+    return Growing(layer, whole, Map(flat, whole, header, source, pending, gate.limits))
 
 
 def rule(header: Header) -> Rule:
@@ -114,7 +119,7 @@ def check(source: Source, gate: Gate) -> Iterator[Finding]:
         raise LimitError(f"{text} {gate.limits.metadata}", file=source.name)
     taken = bytearray(room // 8 + 1)  # a bit for each block that the file can hold
     allocated = 0
-    for index, entry in enumerate(_map(source, header)):
+    for index, entry in enumerate(entries(source, header)):
         if entry >= ZEROED:
             continue
         allocated += 1
@@ -137,18 +142,11 @@ def _last_cut(header: Header, source: Source, index: int, entry: int) -> bool:
     return index == header.used - 1 and end <= source.size
 
 
-def _map(source: Source, header: Header) -> Iterator[int]:
-    """The entries, a megabyte at a time."""
-    for first in range(0, header.blocks, BLOCK // 4):
-        count = min(BLOCK // 4, header.blocks - first)
-        yield from words(read(source, header.map_at + 4 * first, 4 * count, "VDI block map"), "I")
-
-
 FORMAT = Format(
     name="vdi",
     title="VirtualBox disk image",
     suffixes=(".vdi",),
-    can=frozenset({"read", "create"}),
+    can=frozenset({"read", "create", "write"}),
     probe=probe,
     open=open_vdi,
     losses=losses,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 from uuid import UUID
 
 from construct import Bytes, Const, Int32ul, Int64ul, Padded, Struct
 
 from diskimage.errors import CorruptError, LimitError, UnsupportedError
+from diskimage.layers.table import words
 from diskimage.limits import Limits
 from diskimage.model import Source
-from diskimage.parse import demand, struct
+from diskimage.parse import demand, read, struct
 from diskimage.words import size_text
 
 SIGNATURE = b"\x7f\x10\xda\xbe"
@@ -59,6 +61,16 @@ class Header(NamedTuple):
     parent_modified: UUID
 
     @property
+    def allocated_at(self) -> int:
+        """Where the count of stored blocks is; the UUIDs follow it."""
+        return 368 if self.version.startswith("0.") else 388
+
+    @property
+    def modified_at(self) -> int:
+        """Where the UUID of the last change is."""
+        return self.allocated_at + 20
+
+    @property
     def pitch(self) -> int:
         """Stored bytes of a block."""
         return self.block + self.extra
@@ -100,6 +112,13 @@ def load(source: Source, limits: Limits) -> Header:
     )
     _judge(header, source, limits)
     return header
+
+
+def entries(source: Source, header: Header) -> Iterator[int]:
+    """The entries of the map, a megabyte at a time."""
+    for first in range(0, header.blocks, BLOCK // 4):
+        count = min(BLOCK // 4, header.blocks - first)
+        yield from words(read(source, header.map_at + 4 * first, 4 * count, "VDI block map"), "I")
 
 
 def _judge(header: Header, source: Source, limits: Limits) -> None:
