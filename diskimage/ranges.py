@@ -104,6 +104,8 @@ class Ranges:
 
     def clip(self, start: int, stop: int) -> Ranges:
         """The part inside [start, stop)."""
+        if start >= stop:
+            return Ranges()
         edges = self._edges
         i, j = bisect_right(edges, start), bisect_left(edges, stop)
         inner = list(edges[i:j])

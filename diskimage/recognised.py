@@ -24,7 +24,6 @@ class Known(NamedTuple):
 
 CONTAINERS = (
     Known("AFF", ((0, b"AFF10\x0d\x0a\0"),), (".aff",)),
-    Known("Android sparse", ((0, b"\x3a\xff\x26\xed"),), (".simg",)),
     Known("partclone", ((0, b"partclone-image"),), ()),
     Known("gzip stream", ((0, b"\x1f\x8b\x08"),), (".gz",)),
     Known("xz stream", ((0, b"\xfd7zXZ\0"),), (".xz",)),

@@ -74,6 +74,7 @@ ENTRIES = (
     Entry("bochs", "diskimage.formats.bochs", ((0, b"Bochs Virtual HD Image"),), (".bochs",)),
     Entry("cloop", "diskimage.formats.cloop", ((0, b"#!/bin/sh\n#V"),), (".cloop",)),
     Entry("asif", "diskimage.formats.asif", ((0, b"shdw"),), (".asif",)),
+    Entry("simg", "diskimage.formats.simg", ((0, b"\x3a\xff\x26\xed"),), (".simg",)),
     Entry("toc", "diskimage.formats.toc", (
         (0, b"CD_DA"), (0, b"CD_ROM"), (0, b"CD_I"), (0, b"CATALOG"), (0, b"TRACK"), (0, b"//"),
         ), (".toc",), (".cue",)),
