@@ -19,6 +19,7 @@ FORMATS = frozenset(  # whose rows are tests here
         "vhdx",
         "vmdk",
         "cloop",
+        "simg",
         "bochs",
         "qcow1",
         "qed",
