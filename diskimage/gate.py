@@ -37,8 +37,9 @@ from diskimage.sources.shelf import Shelf
 from diskimage.words import escape
 
 Named: TypeAlias = "str | os.PathLike[str] | Source"
-Secret: TypeAlias = str | Callable[[], str | None] | None
-"""The password of an image, or what asks for it once a format needs one."""
+Secret: TypeAlias = str | Callable[[], str | None] | Literal[False] | None
+"""The password of an image, or what asks for it once a format needs one; False: nobody is asked,
+and what needs one is described as far as it can be without."""
 Policy: TypeAlias = (
     "Literal['none', 'parts', 'siblings', 'list'] | str | os.PathLike[str]"
     " | Mapping[str, Named] | Callable[[Reference], Named | None]"
@@ -101,7 +102,12 @@ class FileGate:
         """What the caller gave, asked for once where that is a callable."""
         if callable(self.secret):
             self.secret = self.secret()
-        return self.secret
+        return None if self.secret is False else self.secret
+
+    @property
+    def locked(self) -> bool:
+        """Whether an image that needs a password may be described without."""
+        return self.secret is False
 
     def reading(self, device: Device, name: str) -> Source:
         """The guest bytes of `device` as a source, a few decoded chunks kept."""

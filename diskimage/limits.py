@@ -37,6 +37,8 @@ class Limits:
     continuation_bytes: int = 64 * KIB  # of one record
     link_target: int = 4096  # a symbolic link's text
     key_rounds: int = 16_000_000  # of PBKDF2 over a password: some 10 seconds
+    key_memory: int = 1 << 30  # of Argon2: the most that cryptsetup takes unless it is told to
+    key_filled: int = 32 << 30  # bytes, all passes of Argon2: half a minute in one lane
     property_list: int = 64 * MIB  # of a DMG or bundle: tables of 300 GiB in 256 KiB chunks
     problems: int = 1000  # of one check report: the rest is counted, not listed
     split_parts: int = 9999  # of a split set

@@ -50,7 +50,6 @@ GUESTS = tuple(
         ("UDF", ((0x8001, b"BEA01"),)),
         ("UFS", ((0x255C, b"\x54\x19\x01\0"), (0x255C, b"\0\1\x19\x54"),
                  (0x1055C, b"\x19\x01\x54\x19"), (0x1055C, b"\x19\x54\x01\x19"))),
-        ("LUKS", ((0, b"LUKS\xba\xbe"),)),
         ("swap area", ((4086, b"SWAPSPACE2"),)),
     )
 )  # fmt: skip

@@ -66,6 +66,8 @@ ENTRIES = (
            (0, b"sprs")),
           (".dmg",), (".sparseimage", ".plist"),
           keeps=("iso", "bzip2 stream", "xz stream", "gzip stream")),
+    Entry("luks", "diskimage.formats.luks",
+          ((0, b"LUKS\xba\xbe"), *((0x4000 << n, b"SKUL\xba\xbe") for n in range(3))), (".luks",)),
     Entry("parallels", "diskimage.formats.parallels",
           ((0, b"WithoutFreeSpace"), (0, b"WithouFreSpacExt")), (".hds", ".hdd"), (".xml",)),
     Entry("qcow2", "diskimage.formats.qcow2", ((0, b"QFI\xfb"),), (".qcow2", ".qcow")),

@@ -14,9 +14,9 @@ from diskimage.engine.guard import guarded
 from diskimage.engine.policy import FramePolicy
 from diskimage.engine.progress import Report, Watch
 from diskimage.engine.read import Reader, source as device_source
-from diskimage.errors import CancelledError, DiskImageError, RefusedReferenceError
+from diskimage.errors import CancelledError, DiskImageError, PasswordError, RefusedReferenceError
 from diskimage.image import Image
-from diskimage.jobs.opening import Opening, opened, told
+from diskimage.jobs.opening import Opening, opened, told, unasked
 from diskimage.model import Finding, Kind, Source
 from diskimage.sources.anything import What
 
@@ -55,9 +55,12 @@ def check(
 ) -> Checked:
     """Look for problems in `image`; parents are not opened unless `references` says otherwise.
 
+    Without a password what is encrypted is checked as far as it can be, and a warning says so.
     Raises what opening raises: an image that cannot be opened is not checked.
     """
     how.setdefault("references", "list")
+    if how.get("password") is None:
+        unasked(how)
     with opened(image, **how) as found:
         watch = Watch(progress, cancel)
         problems, more = _bounded(_problems(found, watch), found.limits.problems)
@@ -136,3 +139,5 @@ def _files(image: Image, watch: Watch) -> Iterator[Finding]:
         yield from filesystems.problems(watched, image.limits)
     except RefusedReferenceError:
         image.warn("reference", "the file system was not checked: a parent was not opened")
+    except PasswordError:
+        image.warn("password", "the file system was not checked: no password was given")

@@ -11,7 +11,7 @@ from diskimage.disc.picture import svg
 from diskimage.disc.tracks import describe
 from diskimage.errors import UsageError
 from diskimage.image import Image
-from diskimage.jobs.opening import Opening, opened, plain, told
+from diskimage.jobs.opening import Opening, opened, plain, told, unasked
 from diskimage.model import Disc, Finding, Reference, Track
 from diskimage.sources.anything import What
 
@@ -89,9 +89,11 @@ def _track(track: Track, told: Mapping[int, tuple[forms.Stretch, ...]]) -> dict[
 def info(image: What | Image, *, frames: bool = False, **how: Unpack[Opening]) -> Info:
     """Describe `image`. Parents are listed, not opened, unless `references` says otherwise.
 
+    Nobody is asked for a password; one that is given is tried.
     With `frames` the frames of Mode 2 tracks are read, and their forms told.
     """
     how.setdefault("references", "list")
+    unasked(how)
     with opened(image, **how) as found:
         tracks = found.disc.tracks if found.disc is not None and frames else ()
         told = {track.number: said for track in tracks if (said := tuple(forms.of(track)))}

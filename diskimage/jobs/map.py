@@ -9,7 +9,7 @@ from typing import NamedTuple, Unpack
 from diskimage.engine.guard import guarded
 from diskimage.engine.picture import Piece, Tally, kind_of, svg, tally
 from diskimage.image import Image
-from diskimage.jobs.opening import Opening, opened
+from diskimage.jobs.opening import Opening, opened, unasked
 from diskimage.layers.overlay import overlay_of
 from diskimage.model import Device, Extent, Kind
 from diskimage.runs import joined, view
@@ -87,6 +87,7 @@ def map(image: What | Image, *, layer: bool = False, **how: Unpack[Opening]) -> 
     """
     if layer:
         how["references"] = "list"
+    unasked(how)
     with opened(image, **how) as found:
         return Map(found.name, found.size, image, how)
 

@@ -58,6 +58,12 @@ def held(what: What | Image, **how: Unpack[Opening]) -> Iterator[Image]:
         yield image
 
 
+def unasked(how: Opening) -> None:
+    """Have nobody asked for a password: what needs one is described as far as it can be without."""
+    if not isinstance(how.get("password"), str):
+        how["password"] = False
+
+
 def _same_policy(image: Image, **how: Unpack[Opening]) -> None:
     now = image.policy
     if (how.get("check", now.check), how.get("repair", now.repair)) != (now.check, now.repair):

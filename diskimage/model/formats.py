@@ -84,6 +84,10 @@ class Gate(Protocol):
         ...
 
     def password(self) -> str | None: ...
+    @property
+    def locked(self) -> bool:
+        """Whether what needs a password may open without one, as a device that is not read."""
+        ...
 
 
 class Bid(NamedTuple):

@@ -55,7 +55,7 @@ def test_content_is_told_to_be_this_format_and_no_other(
 
 @EACH
 def test_the_guest_reads_as_the_maker_says(name: str, sample: Sample, tmp_path: Path) -> None:
-    with image.open(sample.write(tmp_path)) as opened:
+    with image.open(sample.write(tmp_path), password=sample.password) as opened:
         assert opened.format == name
         assert opened.size == len(sample.guest)
         assert opened.read(0, opened.size) == sample.guest
@@ -67,7 +67,7 @@ def test_every_split_is_lawful_and_reads_the_same(
     name: str, sample: Sample, tmp_path: Path
 ) -> None:
     draw = random.Random(sample.label)
-    with image.open(sample.write(tmp_path)) as opened:
+    with image.open(sample.write(tmp_path), password=sample.password) as opened:
         for _ in range(40):
             start, stop = sorted(draw.randint(0, opened.size) for _ in range(2))
             naive.lawful(opened.device, start, stop)
@@ -82,7 +82,7 @@ def test_a_cut_file_never_reads_as_other_bytes(name: str, sample: Sample, tmp_pa
         for at in {max(0, border - 1), border, border + 1}:
             sample.write(tmp_path)
             (tmp_path / target).write_bytes(sample.files[target][:at])
-            read = read_or_error(tmp_path / sample.main, name)
+            read = read_or_error(tmp_path / sample.main, name, sample.password)
             if read is not None and sample.exact:
                 assert read == sample.guest, at
             elif read is not None:
@@ -100,13 +100,15 @@ def test_a_changed_header_ends_in_bytes_or_one_error(
             changed = content[:]
             changed[at] = value
             path.write_bytes(changed)
-            read_or_error(path, name, most=1 << 20)
+            read_or_error(path, name, sample.password, most=1 << 20)
 
 
-def read_or_error(path: Path, name: str, most: int = 1 << 40) -> bytes | None:
+def read_or_error(
+    path: Path, name: str, password: str | None = None, most: int = 1 << 40
+) -> bytes | None:
     """The guest of `path` (at most `most` bytes), or None after a library error."""
     try:
-        with image.open(path, format=name) as opened:
+        with image.open(path, format=name, password=password) as opened:
             return opened.read(0, min(opened.size, most))
     except DiskImageError:
         return None

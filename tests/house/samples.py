@@ -6,6 +6,7 @@ disk.raw       8 MiB, a quarter of it written, the rest holes
 disk.qcow2     the same, zstd clusters      disk.vdi   the same
 other.raw      the same but for one sector
 game.dat       a database of dumps that knows the tracks of game.cue
+volume.luks    a LUKS volume; password.txt has its password
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pycdlib import PyCdlib
 
 import diskimage
 from diskimage.kernels import frames
+from tests.makers import luks
 from tests.makers.raw import make
 
 MIB = 1 << 20
@@ -88,6 +90,9 @@ def make_samples(directory: Path) -> None:
     tracks = "".join(map(_rom, sorted(directory.glob("game-*.bin"))))
     dat = f'<datafile><game name="Game">{tracks}</game></datafile>'
     (directory / "game.dat").write_text(dat, encoding="utf-8")
+    for sample in luks.samples()[:1]:  # none without the extra `crypto`
+        (directory / "volume.luks").write_bytes(sample.files[sample.main])
+        (directory / "password.txt").write_text(luks.PASSWORD, encoding="utf-8")
     pieces = {0: TEXT * 1000, MIB: bytes(range(256)) * 4096, 5 * MIB: TEXT * 20000}
     raw = make(directory / "disk.raw", 8 * MIB, pieces)
     make(directory / "other.raw", 8 * MIB, {**pieces, 6 * MIB: b"different".ljust(512)})

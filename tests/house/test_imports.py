@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ONLY = {
     "diskimage._kernels": ("kernels",),
     "diskimage.reference": ("kernels", "reference"),
-    "construct": ("parse", "formats", "filesystems", "volumes"),
+    "construct": ("parse", "encryption", "formats", "filesystems", "volumes"),
     "pycdlib": ("filesystems/iso9660_author",),
     "click": ("cli",),
     "rich": ("cli",),

@@ -19,6 +19,8 @@ class OpenGate:
     sources: Mapping[str, Source] = field(default_factory=dict)
     listing: bool = False
     limits: Limits = LIMITS
+    secret: str | None = None
+    locked: bool = False
     warnings: list[Finding] = field(default_factory=list)
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
 
@@ -54,4 +56,4 @@ class OpenGate:
         return self.parents[name]
 
     def password(self) -> str | None:
-        return None
+        return self.secret

@@ -12,7 +12,8 @@ class Sample:
     """An image: `files` by name, the first of them opened; `guest` is what it has to read as.
 
     `header` bytes of the main file are changed one by one; the main file, or `cut`, is cut at each
-    of `borders`. `exact` is False where a cut file is a shorter guest, as in raw.
+    of `borders`. `exact` is False where a cut file is a shorter guest, as in raw. `password` opens
+    it.
     """
 
     label: str
@@ -22,6 +23,7 @@ class Sample:
     borders: tuple[int, ...] = ()
     cut: str = ""
     exact: bool = True
+    password: str | None = None
 
     @property
     def main(self) -> str:
