@@ -28,6 +28,7 @@ from diskimage.disc.modes import (
 )
 from diskimage.kernels.frames import edc
 from diskimage.model import Mode, Source
+from diskimage.sources.decoded import Decoded
 
 SAMPLES = 16
 RAW_PITCHES = (RAW, RAW + 96, RAW + 16)
@@ -48,7 +49,10 @@ def shown(source: Source, at: int, stop: int, *, declared: Mode | None = None) -
     `at` is the start of the volume: a volume descriptor at its sector 16 is what cooked frames can
     show. The size that is `declared` holds where every sample bears it out: short tracks bear out
     others too. Else more than half of the samples have to, and the size with most of them holds.
+    What is decoded from compressed sound is sound, and not decoded to tell that.
     """
+    if isinstance(source, Decoded):
+        return None
     if declared is not None:
         mode, share = _rated(source, at, stop, declared.size)
         if share == 1:
@@ -72,6 +76,8 @@ def lattice(source: Source, at: int, stop: int) -> tuple[Mode, int] | None:
 
     Syncs that recur at one pitch and phase in more than half of the windows looked at; else None.
     """
+    if isinstance(source, Decoded):
+        return None
     windows = max(1, min(SAMPLES, (stop - at) // RAW))
     last = max(0, stop - at - _WINDOW)
     seen: Counter[tuple[int, int, int]] = Counter()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from typing import Protocol, runtime_checkable
 
 from diskimage.disc import cdtext, subchannel
 from diskimage.disc.address import of_header, times
 from diskimage.disc.modes import coded, number, whole
 from diskimage.disc.tracks import between
-from diskimage.errors import TruncatedError
+from diskimage.errors import ContentError, TruncatedError
 from diskimage.kernels.frames import Wrong, check, gather
 from diskimage.model import Disc, Finding, Piece, Track
 
@@ -28,9 +29,20 @@ _SAID = (
 Fault = tuple[int, str, str]  # LBA, kind, what
 
 
+@runtime_checkable
+class Provable(Protocol):
+    """A source that is decoded, and held to a sum of the whole where it tells one."""
+
+    @property
+    def size(self) -> int: ...
+    def prove(self, passed: Callable[[int], object]) -> None:
+        """Read all of it; `passed` is told the bytes of each step. Raises ContentError."""
+        ...
+
+
 def problems(disc: Disc, passed: Callable[[int], object] = int) -> Iterator[Finding]:
-    """What is wrong with data tracks from index 1 on, with stored Q, with CD-TEXT; neighbours with
-    one fault are one finding.
+    """What is wrong with data tracks from index 1 on, with stored Q, with CD-TEXT, with files that
+    are decoded; neighbours with one fault are one finding.
 
     `at` is the LBA of the first of them. `passed` is told the bytes of each batch that was read,
     of `weight(disc)` in all. Memory is bounded by one batch of 1 MiB. Raises IoError,
@@ -40,12 +52,23 @@ def problems(disc: Disc, passed: Callable[[int], object] = int) -> Iterator[Find
         yield from _grouped(fault for p in _checked(track) for fault in _faults(p, passed))
     yield from _grouped(subchannel.faults(disc, passed))
     yield from cdtext.problems(disc.cdtext)
+    for source in _provable(disc):
+        try:
+            source.prove(passed)
+        except ContentError as error:
+            yield Finding(error.kind, str(error), error.at)
 
 
 def weight(disc: Disc) -> int:
     """Stored bytes of the frames that `problems` looks at."""
     frames = sum(p.frames * p.pitch for track in disc.tracks for p in _checked(track))
-    return frames + subchannel.weight(disc)
+    return frames + subchannel.weight(disc) + sum(one.size for one in _provable(disc))
+
+
+def _provable(disc: Disc) -> list[Provable]:
+    """The files of the disc that are decoded, each once."""
+    sources: list[object] = [piece.source for track in disc.tracks for piece in track.pieces]
+    return list({id(one): one for one in sources if isinstance(one, Provable)}.values())
 
 
 def _checked(track: Track) -> Iterator[Piece]:

@@ -94,7 +94,7 @@ def _opened(sheet: Sheet, number: int, source: Source, gate: Gate) -> Opened:
     part = named_part(named.name, named.line, source, gate, _instead(sheet, named, source.name))
     entries = [t for t in sheet.tracks if any(index.file == number for index in t.indexes)]
     if all(entry.mode.audio for entry in entries):
-        kind = told(part, named.type if named.type in KINDS else by_suffix(named.name))
+        kind = told(part, (named.type, by_suffix(named.name)))
         if kind or named.type in KINDS:
             return _sound(named, part, kind, source, gate)
     elif named.type in KINDS:

@@ -142,7 +142,7 @@ class Files:
         """The samples of a WAVE file or another; None where they are bare."""
         if name not in self.sounds:
             called = by_suffix(name)
-            kind = told(part, called)
+            kind = told(part, (called,))
             if kind and kind != called:
                 what = f"{name!r} is {kind} and is read as such"
                 self.gate.warn("sheet", self._said(clip, what))
