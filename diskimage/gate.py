@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from diskimage.errors import (
     from_os,
 )
 from diskimage.limits import LIMITS, Limits
-from diskimage.model import Device, Disc, Finding, Reference, Source
+from diskimage.model import Device, Disc, Finding, Format, Held, Reference, Source
 from diskimage.sources.anything import What, as_source
 from diskimage.sources.file import FileSource, open_file
 from diskimage.sources.folder import FolderFiles
@@ -108,6 +108,11 @@ class FileGate:
     def locked(self) -> bool:
         """Whether an image that needs a password may be described without."""
         return self.secret is False
+
+    @property
+    def alone(self) -> bool:
+        """Whether this image is looked at by itself."""
+        return self.policy == "list"
 
     def reading(self, device: Device, name: str) -> Source:
         """The guest bytes of `device` as a source, a few decoded chunks kept."""
@@ -190,23 +195,44 @@ class FileGate:
         if format is None:
             raise self._refused(name, role, "its format is not said; rebase the image with one")
         source = self._keep(given, name, role, format)
+        return _disk(self._rules(role, format), source, self._deeper(source), role)
+
+    def inner(
+        self, source: Source, *, format: str, beside: Mapping[str, Source] | None = None
+    ) -> Device:
+        """A stretch or a part of the image as a device of `format`. Never probed."""
+        return _disk(
+            self._rules("content", format), source, self._deeper(source, beside), "content"
+        )
+
+    def examined(
+        self, source: Source, *, format: str, beside: Mapping[str, Source] | None = None
+    ) -> Generator[Finding, None, Held | None]:
+        """The problems that `format` finds with `source`."""
+        check = self._rules("content", format).check
+        if check is None:
+            return None
+        walk = check(source, self._deeper(source, beside))
+        while True:
+            try:
+                found = next(walk)
+            except StopIteration as end:
+                return end.value if isinstance(end.value, Held) else None
+            yield found
+
+    def _rules(self, role: str, format: str) -> Format:
         try:
-            rules = registry.named(format)
+            return registry.named(format)
         except DiskImageError:
             raise UnsupportedError(f"its {role} is said to be {format!r}, which no format of ours"
                                    " is called", file=self.source_name) from None  # fmt: skip
-        opened = rules.open(source, self._deeper(source))
-        if isinstance(opened, Disc):
-            raise UnsupportedError(f"its {role} is a disc", file=self.source_name)
-        return opened
 
-    def _deeper(self, source: Source) -> FileGate:
-        """The gate of a parent: same policy, same directory, one link further down."""
-        chain = self.chain
-        if isinstance(source, FileSource):
-            chain = (*chain, source.identity)
-        return FileGate(source.name, self.folder, self.policy, self.limits, self.secret,
-                        self.ledger, chain)  # fmt: skip
+    def _deeper(self, source: Source, beside: Mapping[str, Source] | None = None) -> FileGate:
+        """The gate of a parent or of content: one link further down, with the same policy and the
+        same directory, or with `beside` alone."""
+        chain = (*self.chain, source.identity) if isinstance(source, FileSource) else self.chain
+        folder, policy = (self.folder, self.policy) if beside is None else ("", beside)
+        return FileGate(source.name, folder, policy, self.limits, self.secret, self.ledger, chain)
 
     def _parent(self, name: str, role: str, format: str | None) -> Source | None:
         reference = Reference(name, role, format)
@@ -278,6 +304,14 @@ class FileGate:
             file=self.source_name,
             remedy=remedy,
         )
+
+
+def _disk(rules: Format, source: Source, gate: FileGate, role: str) -> Device:
+    """What `source` holds, which has to be a disk."""
+    opened = rules.open(source, gate)
+    if isinstance(opened, Disc):
+        raise UnsupportedError(f"its {role} is a disc", file=gate.source_name)
+    return opened
 
 
 def _folded(name: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
@@ -68,6 +69,7 @@ ENTRIES = (
           keeps=("iso", "bzip2 stream", "xz stream", "gzip stream")),
     Entry("luks", "diskimage.formats.luks",
           ((0, b"LUKS\xba\xbe"), *((0x4000 << n, b"SKUL\xba\xbe") for n in range(3))), (".luks",)),
+    Entry("ova", "diskimage.formats.ova", ((257, b"ustar"),), (".ova",), (".ovf",)),
     Entry("parallels", "diskimage.formats.parallels",
           ((0, b"WithoutFreeSpace"), (0, b"WithouFreSpacExt")), (".hds", ".hdd"), (".xml",)),
     Entry("qcow2", "diskimage.formats.qcow2", ((0, b"QFI\xfb"),), (".qcow2", ".qcow")),
@@ -130,7 +132,18 @@ def load(entry: Entry) -> Format:
         return entry.loaded
     found = import_module(entry.module).FORMAT
     assert isinstance(found, Format)
-    return found
+    return _handed(found) if found.wraps else found
+
+
+def _handed(outer: Format) -> Format:
+    """`outer`, its writer given the format of what it wraps: formats do not know each other."""
+    inner = named(outer.wraps)
+    assert outer.create is not None
+    assert outer.losses is not None
+    assert outer.full is not None
+    return outer._replace(create=partial(outer.create, inner=inner),
+                          losses=partial(outer.losses, inner=inner),
+                          full=partial(outer.full, inner=inner))  # fmt: skip
 
 
 def of_suffix(name: str) -> Format | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from diskimage.limits import Limits
@@ -10,16 +10,34 @@ from diskimage.model.discs import Disc
 from diskimage.model.extents import Device, Source
 from diskimage.model.plans import Plan
 
+Part: TypeAlias = Literal["structure", "chunks", "whole", "files"]
+"""What a problem is one of: headers and tables; chunks and frames, each by itself; the hash of the
+whole; the file systems of the guest."""
+
 
 class Finding(NamedTuple):
-    """A warning or a problem: a stable `kind`, what, and where (host byte, or LBA of a frame)."""
+    """A warning or a problem: a stable `kind`, what, where (host byte, or LBA of a frame), and of
+    which `part` of the image."""
 
     kind: str
     message: str
     at: int | None = None
+    part: Part = "structure"
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}"
+
+
+class Held(NamedTuple):
+    """What a check held the content against, in words: the stored checksums of each chunk, and of
+    the whole; "" where the image has none. `chunks` None: not looked at, decoding is the proof."""
+
+    chunks: str | None = None
+    whole: str = ""
+
+
+Checking: TypeAlias = Generator[Finding, None, Held]
+"""Problems as they are found, and what was held, for a format that stores checksums."""
 
 
 class Loss(NamedTuple):
@@ -79,6 +97,25 @@ class Gate(Protocol):
         Raises RefusedReferenceError, LoopError, LimitError, MissingError."""
         ...
 
+    @property
+    def alone(self) -> bool:
+        """Whether this image is looked at by itself: `references="list"`."""
+        ...
+
+    def inner(
+        self, source: Source, *, format: str, beside: Mapping[str, Source] | None = None
+    ) -> Device:
+        """What `source`, a part of the image or a stretch of it, holds as a device of `format`,
+        which the image says; never probed. It may name the files in `beside` and no others; where
+        that is None, those that this image may. Raises UnsupportedError, LimitError."""
+        ...
+
+    def examined(
+        self, source: Source, *, format: str, beside: Mapping[str, Source] | None = None
+    ) -> Generator[Finding, None, Held | None]:
+        """The problems that `format` finds with `source`, opened as `inner` opens it."""
+        ...
+
     def reading(self, device: Device, name: str) -> Source:
         """The guest bytes of `device` as a source: for what computes over decoded chunks."""
         ...
@@ -130,15 +167,17 @@ class Format(NamedTuple):
 
     `open(source, gate, **options)` gives a Device or a Disc. `losses(what, **options)` lists what a
     created image would not hold; `create(what, stem, **options)` is the plan that writes `what` (a
-    Device or Disc) to an output whose main file has that stem. Optional are `check(source, gate)`
-    and `full(size, **options)`, the bytes of an image with everything stored. Where `disc_only`,
-    `create` and `losses` take a Disc: a device is framed first, as the option `frames` says
-    (`disc.framing`). `in_order` promises one output whose bytes the plan writes one after the
-    other, always or by what it says of the options: such a format goes to a pipe. `opens` are the
-    options of `open`, `options` those of `create`. `keeps_frames`: a disc's frames are written as
-    they are stored, right or wrong. `parented`: with an option
-    `backing`, `create` takes as `parent` what the backing's Image says in `info`, and its `size`.
-    `unproven`: no public sample of a foreign program was found to read.
+    Device or Disc) to an output whose main file has that stem. Optional are `check(source, gate)`,
+    which is a `Checking` where the format stores checksums, and `full(size, **options)`, the bytes
+    of an image with everything stored. Where `disc_only`, `create` and `losses` take a Disc: a
+    device is framed first, as the option `frames` says (`disc.framing`). `in_order` promises one
+    output whose bytes the plan writes one after the other, always or by what it says of the
+    options: such a format goes to a pipe. `opens` are the options of `open`, `options` those of
+    `create`. `keeps_frames`: a disc's frames are written as they are stored, right or wrong.
+    `parented`: with an option `backing`, `create` takes as `parent` what the backing's Image says
+    in `info`, and its `size`. `wraps`: the format of what is stored inside, which the registry
+    hands to `create`, `losses` and `full` as `inner`. `unproven`: no public sample of a foreign
+    program was found to read.
     """
 
     name: str
@@ -157,4 +196,5 @@ class Format(NamedTuple):
     in_order: bool | Callable[..., bool] = False
     keeps_frames: bool = False
     parented: bool = False
+    wraps: str = ""
     unproven: bool = False

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 
 from diskimage.engine.read import source as device_source
 from diskimage.errors import MissingError, RefusedReferenceError
 from diskimage.limits import LIMITS, Limits
-from diskimage.model import Device, Finding, Folder, Source
+from diskimage.model import Device, Finding, Folder, Held, Source
 
 
 @dataclass
@@ -29,6 +29,20 @@ class OpenGate:
 
     def part(self, name: str, *, instead: tuple[str, ...] = ()) -> Source:
         raise MissingError(f"no part {name} nor {instead}")
+
+    @property
+    def alone(self) -> bool:
+        return self.listing
+
+    def inner(
+        self, source: Source, *, format: str, beside: Mapping[str, Source] | None = None
+    ) -> Device:
+        raise MissingError(f"no {format} in {source.name} beside {beside}")
+
+    def examined(
+        self, source: Source, *, format: str, beside: Mapping[str, Source] | None = None
+    ) -> Generator[Finding, None, Held | None]:
+        raise MissingError(f"no {format} in {source.name} beside {beside}")
 
     def siblings(self) -> tuple[str, ...]:
         return ()

@@ -62,8 +62,8 @@ def load(source: Source, limits: Limits) -> Bundle:
     """The descriptor. Raises CorruptError, LimitError, UnsupportedError."""
     if source.size > limits.text_file:
         raise LimitError(f"a descriptor of {source.size} bytes, over text_file", file=source.name)
-    data = read(source, 0, source.size, "DiskDescriptor.xml")
-    root = tree(data, source, what="its descriptor", depth=DEPTH)
+    text = read(source, 0, source.size, "DiskDescriptor.xml")
+    root = tree(text, source, what="its descriptor", depth=DEPTH)
     if root.tag != ROOT:
         raise CorruptError(f"its element is <{root.tag}>, not <{ROOT}>", file=source.name)
     _understood(root.child("Disk_Parameters"), source)
@@ -75,8 +75,8 @@ def load(source: Source, limits: Limits) -> Bundle:
     at = 0
     for storage in storages:
         if storage.start != at or storage.stop <= at:
-            text = f"storages that leave a gap or overlap at byte {at}"
-            raise CorruptError(text, file=source.name)
+            raise CorruptError(f"storages that leave a gap or overlap at byte {at}",
+                               file=source.name)  # fmt: skip
         at = storage.stop
     size = _sectors(root.child("Disk_Parameters").child("Disk_size"), source)
     if size != at:
