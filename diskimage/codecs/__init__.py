@@ -1,4 +1,4 @@
-"""Codecs: pure encode and decode of one chunk, safe in many threads at once."""
+"""Codecs: pure decoding, and mostly encoding, of one chunk, safe in many threads at once."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from diskimage.codecs.xz import Xz
 from diskimage.codecs.zlib import Zlib
 from diskimage.codecs.zstd import Zstd
 from diskimage.limits import LIMITS
-from diskimage.model import Codec
+from diskimage.model import Codec, Encoder
 
 
-def deflate(window_bits: int = 15, level: int | None = None) -> Codec:
+def deflate(window_bits: int = 15, level: int | None = None) -> Encoder:
     """Raw deflate (RFC 1951) with a window of 2^window_bits; level None is the usual one."""
     return Deflate(window_bits, level)
 
 
-def zstd(level: int = 3, window_log: int = LIMITS.window_log) -> Codec:
+def zstd(level: int = 3, window_log: int = LIMITS.window_log) -> Encoder:
     """Zstandard (RFC 8878) that decodes frames of a window up to 2^window_log."""
     return Zstd(level, window_log)
 
 
-def zlib(level: int | None = None) -> Codec:
+def zlib(level: int | None = None) -> Encoder:
     """Deflate in a zlib stream (RFC 1950), its sum checked; level None is the usual one."""
     return Zlib(level)
 
 
-def bzip2(level: int = 9) -> Codec:
+def bzip2(level: int = 9) -> Encoder:
     """bzip2, its sums checked."""
     return Bzip2(level)
 
@@ -49,7 +49,7 @@ def ecb(inner: Codec | None, key: bytes) -> Ecb:
     return Ecb(inner, key)
 
 
-def lzma(level: int = 9) -> Codec:
+def lzma(level: int = 9) -> Encoder:
     """LZMA without a header."""
     return Lzma(level)
 
@@ -59,17 +59,17 @@ def huffman() -> Codec:
     return Huffman()
 
 
-def flac() -> Codec:
+def flac() -> Encoder:
     """FLAC frames behind a byte that tells the byte order."""
     return Flac()
 
 
-def cd_frames(frames: Codec, sub: Codec) -> Codec:
+def cd_frames(frames: Encoder, sub: Encoder) -> Encoder:
     """CD frames and their subchannel, each by a codec of its own."""
     return CdFrames(frames, sub)
 
 
-def cd_sound() -> Codec:
+def cd_sound() -> Encoder:
     """CD frames of sound by FLAC, their subchannel by raw deflate."""
     return CdSound()
 
@@ -79,11 +79,11 @@ def adc() -> Codec:
     return Adc()
 
 
-def lzfse() -> Codec:
+def lzfse() -> Encoder:
     """LZFSE streams. Their chunks raise UnsupportedError without the extra `apple`."""
     return Lzfse()
 
 
-def xz(level: int = 6) -> Codec:
+def xz(level: int = 6) -> Encoder:
     """xz streams, their sums checked."""
     return Xz(level)

@@ -20,6 +20,3 @@ class Adc:
             raise CorruptError(why)
         return plain
 
-    def encode(self, plain: memoryview) -> bytes | None:  # noqa: ARG002 - it is not written
-        """None: newer codecs are read everywhere and smaller."""
-        return None

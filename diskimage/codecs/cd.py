@@ -13,7 +13,7 @@ from diskimage.codecs.flac import frame_samples
 from diskimage.errors import CorruptError
 from diskimage.kernels.chd import FRAME, SUB, UNIT, cd_join, cd_split
 from diskimage.kernels.flac import flac_read, flac_write
-from diskimage.model import Codec
+from diskimage.model import Encoder
 
 _WIDE = 1 << 16  # chunks of so many bytes have lengths of 3 bytes
 _LONGEST = 2352  # samples of a FLAC frame
@@ -22,7 +22,7 @@ _LONGEST = 2352  # samples of a FLAC frame
 class CdFrames:
     """A codec of frames by `frames`, and of their subchannel by `sub`."""
 
-    def __init__(self, frames: Codec, sub: Codec) -> None:
+    def __init__(self, frames: Encoder, sub: Encoder) -> None:
         self.name = f"CD {frames.name}"
         self._frames, self._sub = frames, sub
 
@@ -61,7 +61,7 @@ class CdSound:
 
     name = "CD FLAC"
 
-    def __init__(self, sub: Codec | None = None) -> None:
+    def __init__(self, sub: Encoder | None = None) -> None:
         self._sub = sub or Deflate()
 
     def decode(self, coded: memoryview, want: int) -> bytearray:

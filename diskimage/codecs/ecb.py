@@ -29,10 +29,6 @@ class Ecb:
             raise CorruptError(f"gives {len(clear)} of {want} bytes")
         return clear[:want]
 
-    def encode(self, plain: memoryview) -> bytes | None:  # noqa: ARG002 - see `seal`
-        """None: a chunk is no smaller for it."""
-        return None
-
     def seal(self, _start: int, stored: bytes | memoryview) -> bytes:
         """A coded chunk enciphered, wherever it begins."""
         whole = len(stored) // BLOCK * BLOCK

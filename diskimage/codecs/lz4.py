@@ -30,10 +30,6 @@ class Lz4:
                 return plain
         return decoded(coded, want)
 
-    def encode(self, plain: memoryview) -> bytes | None:  # noqa: ARG002 - no writer of ours needs it
-        """None: nothing here makes such blocks."""
-        return None
-
     @cached_property
     def _quick(self) -> Callable[[memoryview, int], bytes | None]:
         try:

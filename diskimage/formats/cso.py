@@ -31,6 +31,7 @@ from diskimage.model import (
     Codec,
     Device,
     Disc,
+    Encoder,
     Format,
     Gate,
     Look,
@@ -244,7 +245,7 @@ def full(size: int, **options: Any) -> int:
 
 def shape(
     size: int, *, chunk: str | int = SECTOR, level: str | int | None = None
-) -> tuple[Header, Codec]:
+) -> tuple[Header, Encoder]:
     """The header of a new image, and its codec. Raises UsageError, LimitError."""
     try:
         whole = parse_size(str(chunk))

@@ -7,7 +7,18 @@
 from __future__ import annotations
 
 from diskimage.model.discs import Disc, Layout, Piece, Session, Subchannel, TocRow, Track
-from diskimage.model.extents import HOLE, Codec, Device, Extent, Kind, Mode, Records, Runs, Source
+from diskimage.model.extents import (
+    HOLE,
+    Codec,
+    Device,
+    Encoder,
+    Extent,
+    Kind,
+    Mode,
+    Records,
+    Runs,
+    Source,
+)
 from diskimage.model.formats import (
     Ability,
     Bid,
@@ -50,6 +61,7 @@ __all__ = [
     "Creator",
     "Device",
     "Disc",
+    "Encoder",
     "Extent",
     "Finding",
     "Folder",

@@ -45,7 +45,7 @@ class Source(Protocol):
 
 
 class Codec(Protocol):
-    """Pure encode and decode of a chunk; thread-safe."""
+    """Pure decoding of a chunk; thread-safe."""
 
     @property
     def name(self) -> str: ...
@@ -53,6 +53,10 @@ class Codec(Protocol):
         """Exactly `want` bytes, no view of `coded`, whose memory is used again; CorruptError
         otherwise. Bytes after the stream are ignored."""
         ...
+
+
+class Encoder(Codec, Protocol):
+    """A codec that is written too."""
 
     def encode(self, plain: memoryview) -> bytes | None:
         """The coded chunk, or None where it would not be smaller."""

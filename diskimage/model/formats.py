@@ -176,7 +176,8 @@ class Format(NamedTuple):
     `create`. `keeps_frames`: a disc's frames are written as they are stored, right or wrong.
     `parented`: with an option `backing`, `create` takes as `parent` what the backing's Image says
     in `info`, and its `size`. `wraps`: the format of what is stored inside, which the registry
-    hands to `create`, `losses` and `full` as `inner`. `unproven`: no public sample of a foreign
+    hands to `create`, `losses` and `full` as `inner`. `holds_bad`: BAD ranges are stored as such;
+    elsewhere they are refused, or zeros when salvaged. `unproven`: no public sample of a foreign
     program was found to read.
     """
 
@@ -196,5 +197,6 @@ class Format(NamedTuple):
     in_order: bool | Callable[..., bool] = False
     keeps_frames: bool = False
     parented: bool = False
+    holds_bad: bool = False
     wraps: str = ""
     unproven: bool = False

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from diskimage.model.extents import Codec, Device, Runs
+from diskimage.model.extents import Device, Encoder, Runs
 
 
 class Copy(NamedTuple):
@@ -29,7 +29,7 @@ class Pack(NamedTuple):
 
     extents: Iterable[Runs]
     chunk: int
-    codecs: tuple[Codec, ...]
+    codecs: tuple[Encoder, ...]
     to: int
     align: int = 1
     align_coded: int = 1

@@ -105,4 +105,3 @@ def test_flac_tells_its_byte_order() -> None:
         assert coded[:1] == order
         assert bytes(codecs.flac().decode(memoryview(coded), len(plain))) == plain
     assert codecs.flac().encode(memoryview(b"odd")) is None
-    assert codecs.huffman().encode(memoryview(bytes(4096))) is None

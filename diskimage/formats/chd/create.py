@@ -15,7 +15,7 @@ from diskimage.errors import UnsupportedError, UsageError
 from diskimage.formats.chd.facts import TAG, written
 from diskimage.formats.chd.hunks import Kind
 from diskimage.formats.chd.layout import (
-    CODECS,
+    ENCODERS,
     HEADER,
     MAGIC,
     NOBODY,
@@ -179,7 +179,7 @@ def _packed(shape: Shape) -> Generator[Step, Any, Sums]:
     """Compressed hunks one behind the other, equal ones once; metadata; the map in bits."""
     digest = hashlib.sha1()
     packed: Packed = yield Pack(
-        shape.device.runs(), shape.hunk, tuple(CODECS[name]() for name in shape.codecs), HEADER,
+        shape.device.runs(), shape.hunk, tuple(ENCODERS[name]() for name in shape.codecs), HEADER,
         sums=(digest,), dedupe=True, chunk_sum=crc16,
     )  # fmt: skip
     digest.update(bytes(shape.size - shape.device.size))

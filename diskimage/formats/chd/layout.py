@@ -13,7 +13,7 @@ from construct import Array, Bytes, Const, Int32ub, Int64ub, Padded, Struct
 from diskimage import codecs
 from diskimage.errors import CorruptError, LimitError, LoopError, UnsupportedError
 from diskimage.limits import Limits
-from diskimage.model import Codec, Source
+from diskimage.model import Codec, Encoder, Source
 from diskimage.parse import demand, read, struct
 
 MAGIC = b"MComprHD"
@@ -46,14 +46,13 @@ HAS_PARENT = 1  # flag of versions 3 and 4
 _LEVEL = 9  # of deflate: chdman's
 
 
-def _deflate() -> Codec:
+def _deflate() -> Encoder:
     return codecs.deflate(level=_LEVEL)
 
 
-CODECS: dict[str, Callable[[], Codec]] = {
+ENCODERS: dict[str, Callable[[], Encoder]] = {
     "zlib": _deflate,
     "lzma": codecs.lzma,
-    "huff": codecs.huffman,
     "flac": codecs.flac,
     "zstd": codecs.zstd,
     "cdzl": lambda: codecs.cd_frames(_deflate(), _deflate()),
@@ -61,6 +60,7 @@ CODECS: dict[str, Callable[[], Codec]] = {
     "cdzs": lambda: codecs.cd_frames(codecs.zstd(), codecs.zstd()),
     "cdfl": codecs.cd_sound,
 }
+CODECS: dict[str, Callable[[], Codec]] = {**ENCODERS, "huff": codecs.huffman}
 
 
 class Header(NamedTuple):

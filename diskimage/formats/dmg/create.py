@@ -35,7 +35,7 @@ from diskimage.formats.dmg.layout import (
     ZLIB,
 )
 from diskimage.limits import LIMITS, MIB
-from diskimage.model import Barrier, Codec, Device, Disc, Loss, Option, Pack, Packed, Plan, Put
+from diskimage.model import Barrier, Device, Disc, Encoder, Loss, Option, Pack, Packed, Plan, Put
 from diskimage.words import parse_size, rounded, size_text
 
 GROUP = 1 << 16  # chunks of one step
@@ -44,7 +44,7 @@ NAME = "whole disk (unknown partition : 0)"
 WHOLE_DISK = 0xFFFFFFFE  # descriptor of a table
 PARTITIONS = 1032  # bytes of the resource plst, zeros in every image seen
 FRAME = 4096  # bytes of a property list, at most, that are no rows
-WAYS: dict[str, tuple[int, range, Callable[[int | None], Codec] | None]] = {
+WAYS: dict[str, tuple[int, range, Callable[[int | None], Encoder] | None]] = {
     "zlib": (ZLIB, range(1, 13), codecs.zlib),
     "bzip2": (BZIP2, range(1, 10), lambda level: codecs.bzip2(level or 9)),
     "lzfse": (LZFSE, range(0), lambda _level: codecs.lzfse()),
@@ -66,7 +66,7 @@ class Shape(NamedTuple):
     size: int
     chunk: int
     kind: int
-    codecs: tuple[Codec, ...]
+    codecs: tuple[Encoder, ...]
 
     @property
     def chunks(self) -> int:

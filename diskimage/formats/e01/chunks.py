@@ -38,11 +38,6 @@ class Summed:
             raise ChecksumError("its Adler-32 is wrong")
         return bytes(coded[:want])
 
-    def encode(self, plain: memoryview) -> bytes | None:  # noqa: ARG002 - a chunk gets larger
-        """None."""
-        return None
-
-
 class Either:
     """A codec of chunks that are stored plain where their length says so, else by `inner`."""
 
@@ -53,11 +48,6 @@ class Either:
         """Exactly `want` bytes. CorruptError, ChecksumError."""
         codec = self._plain if len(coded) == want + SUM else self._inner
         return codec.decode(coded, want)
-
-    def encode(self, plain: memoryview) -> bytes | None:
-        """By `inner`."""
-        return self._inner.encode(plain)
-
 
 class Short:
     """A codec of the last chunk, of which more may be stored than the guest has, as a rule `whole`
@@ -77,11 +67,6 @@ class Short:
             return self._inner.decode(coded, want)
         except CorruptError:
             return memoryview(self._inner.decode(coded, self._whole))[:want]
-
-    def encode(self, plain: memoryview) -> bytes | None:
-        """By `inner`."""
-        return self._inner.encode(plain) if self._inner else None
-
 
 class Pattern:
     """A codec of chunks of which eight bytes are stored, to be repeated. `name` is "pattern"."""

@@ -31,9 +31,9 @@ from diskimage.layers.table import written
 from diskimage.limits import MIB
 from diskimage.model import (
     Barrier,
-    Codec,
     Device,
     Disc,
+    Encoder,
     Loss,
     Option,
     Pack,
@@ -69,7 +69,7 @@ class Shape(NamedTuple):
     size: int
     sector: int
     chunk: int
-    codecs: tuple[Codec, ...]
+    codecs: tuple[Encoder, ...]
     level: int
     segment: int
     values: dict[str, str]

@@ -31,9 +31,9 @@ from diskimage.formats.isz.layout import (
 )
 from diskimage.model import (
     Barrier,
-    Codec,
     Device,
     Disc,
+    Encoder,
     Loss,
     Option,
     Pack,
@@ -80,7 +80,7 @@ class Shape(NamedTuple):
     size: int
     chunk: int
     kinds: tuple[int, ...]
-    codecs: tuple[Codec, ...]
+    codecs: tuple[Encoder, ...]
     segment: int
     seal: Callable[[int, bytes | memoryview], bytes] | None
 
@@ -154,7 +154,7 @@ def _bytes(name: str, value: str | int) -> int:
         raise UsageError(f"{name} {value}", remedy=f"{name} is a size, as 128K") from None
 
 
-def _ways(compression: str, level: str | int | None) -> tuple[tuple[int, ...], tuple[Codec, ...]]:
+def _ways(compression: str, level: str | int | None) -> tuple[tuple[int, ...], tuple[Encoder, ...]]:
     """Kinds of pointers and their codecs."""
     if compression not in WAYS:
         raise UsageError(f"compression {compression}", remedy=f"one of {', '.join(WAYS)}")

@@ -43,11 +43,6 @@ class Bzip2Chunk:
         """Exactly `want` bytes. CorruptError."""
         return self._whole.decode(memoryview(b"BZh" + coded[3:]), want)
 
-    def encode(self, plain: memoryview) -> bytes | None:
-        """The chunk with its letters in place, as every reader puts them."""
-        return self._whole.encode(plain)
-
-
 def probe(look: Look) -> Bid | None:
     """The magic at 0."""
     return Bid(90, "IsZ! at 0") if look.head[:4] == layout.MAGIC else None

@@ -20,7 +20,7 @@ from diskimage.errors import CorruptError, LimitError
 from diskimage.layers.chunks import KEPT, PAGE, PLAIN, ZERO, ChunkDevice, Columns
 from diskimage.layers.table import words, written
 from diskimage.limits import Limits
-from diskimage.model import Codec, Source
+from diskimage.model import Encoder, Source
 from diskimage.parse import demand, read
 
 FILL = 0x8000
@@ -137,18 +137,13 @@ class Fill:
         """`want` of them."""
         return self._byte * want
 
-    def encode(self, plain: memoryview) -> bytes | None:  # noqa: ARG002 - the table says it
-        """None: nothing is stored."""
-        return None
-
-
 class Short:
     """Raw deflate whose streams have a length that the table can say. `name` is "deflate"."""
 
     name = "deflate"
 
     def __init__(self) -> None:
-        self._inner: Codec = deflate()
+        self._inner: Encoder = deflate()
 
     def decode(self, coded: memoryview, want: int) -> bytes | bytearray | memoryview:
         """Exactly `want` bytes. CorruptError."""

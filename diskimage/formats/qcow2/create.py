@@ -25,10 +25,10 @@ from diskimage.layers.table import written
 from diskimage.limits import LIMITS
 from diskimage.model import (
     Barrier,
-    Codec,
     Copy,
     Device,
     Disc,
+    Encoder,
     Loss,
     Option,
     Pack,
@@ -66,7 +66,7 @@ class Shape(NamedTuple):
     cluster_bits: int
     size: int
     refcount_order: int
-    codec: Codec | None
+    codec: Encoder | None
     zstd: bool
     backing: str | None
     backing_format: str | None
@@ -169,7 +169,7 @@ def _bytes(value: int | str) -> int:
     return int(digits) * unit
 
 
-def _codec(compression: str, level: int | str | None) -> Codec | None:
+def _codec(compression: str, level: int | str | None) -> Encoder | None:
     effort = None if level is None else _bytes(level)
     if effort is not None and effort not in LEVELS[compression]:
         raise UsageError(f"level {level} of compression {compression}",

@@ -135,11 +135,6 @@ class LastGrain:
         except CorruptError:
             return self._inner.decode(coded, want)
 
-    def encode(self, plain: memoryview) -> bytes | None:
-        """As any grain."""
-        return self._inner.encode(plain)
-
-
 class Stored(NamedTuple):
     """Neighbouring grains that are stored: where their deflated bytes are, and how many."""
 
