@@ -30,6 +30,7 @@ from diskimage.model import (
     Source,
     Writable,
 )
+from diskimage.ranges import Ranges
 from diskimage.runs import extents
 from diskimage.sinks.inplace import InPlaceSink, in_place
 from diskimage.sources.anything import What
@@ -135,9 +136,18 @@ class Image:
         self._ledger.sources.append(source)
 
     def problems(self) -> Iterator[Finding]:
-        """What the format itself finds wrong with the image; nothing where it has no check."""
-        if self._rules.check is not None:
-            yield from self._rules.check(self._source, self._gate)
+        """What the format itself finds wrong with the image, perhaps as a `Checking`."""
+        walk = self._rules.check
+        return iter(()) if walk is None else walk(self._source, self._gate)
+
+    def bitmap(self, name: str) -> Ranges:
+        """The guest bytes that the dirty bitmap `name` says were written; `info` lists them.
+
+        Raises UsageError where there is none, UnsupportedError for one that is not to be trusted.
+        """
+        if self._rules.bitmap is None:
+            raise UsageError(f"{self.format} holds no bitmaps", file=self.name)
+        return Ranges(self._rules.bitmap(self._source, self._gate, name))
 
     def warn(self, kind: str, message: str, at: int | None = None) -> None:
         """Note something odd about the image."""

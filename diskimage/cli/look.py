@@ -13,8 +13,11 @@ from diskimage.cli.options import JSON, PROGRESS, opening, opens
 from diskimage.words import escape
 
 if TYPE_CHECKING:
+    from diskimage.jobs.check import Judged
     from diskimage.jobs.info import Info
     from diskimage.model import Disc, Track
+
+NAMES = {"structure": "structure", "chunks": "chunks", "whole": "whole hash", "files": "files"}
 
 
 @click.command()
@@ -114,7 +117,8 @@ def map_(image: str, layer: bool, svg: str | None, as_json: bool, **how: Any) ->
 @PROGRESS
 @JSON
 def check(image: str, progress: str, as_json: bool, **how: Any) -> int:
-    """Tell whether IMAGE is intact: structure, disc frames, file systems. Exit 1 where not."""
+    """Tell whether IMAGE is intact: its structure, its chunks or frames, the hash of the whole,
+    and the file systems in it. Exit 1 where not."""
     from diskimage.jobs.check import check as job
 
     with shown(progress) as report:
@@ -127,10 +131,18 @@ def check(image: str, progress: str, as_json: bool, **how: Any) -> int:
         print(f"problem[{problem.kind}]: {escape(problem.message)}{where}")
     if found.more:
         print(f"and {found.more} more")
-    if found.ok:
-        print(f"{escape(found.file)}: intact, {found.format}, {show.bytes_text(found.size)}")
+    verdict = "intact" if found.ok else "not intact"
+    print(f"{escape(found.file)}: {verdict}, {found.format}, {show.bytes_text(found.size)}")
+    show.pairs((NAMES[one.part], _judged(one)) for one in found.verdicts)
     show.warned(found.warnings)
     return 0 if found.ok else 1
+
+
+def _judged(one: Judged) -> str:
+    """A verdict as people read it."""
+    if one.status == "unstored":
+        return one.text
+    return f"{one.status.replace('unjudged', 'not judged')}: {one.text}"
 
 
 def _sleeve(found: Info) -> None:

@@ -15,6 +15,7 @@ from diskimage.cli.options import (
     NO_FSYNC,
     OVERWRITE,
     PROGRESS,
+    SALVAGE,
     SETTING,
     SIZE,
     SPARSE,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     help="Keep beside an ISO the frames that it cannot make again; put them back.",
 )
 @click.option("--dry-run", is_flag=True, help="Print losses and sizes; write nothing.")
+@SALVAGE
 @SPARSE
 @OVERWRITE
 @NO_FSYNC
@@ -55,10 +57,10 @@ if TYPE_CHECKING:
 @JSON
 def convert(
     source: str, target: str, to: str | None, settings_: tuple[str, ...], lossy: tuple[str, ...],
-    extract: tuple[str, ...], exact: bool, dry_run: bool, sparse: bool, overwrite: bool,
-    no_fsync: bool, new_password_file: str | None, threads: int | None, progress: str,
-    as_json: bool, **how: Any,
-) -> None:  # fmt: skip
+    extract: tuple[str, ...], exact: bool, dry_run: bool, salvage: bool, sparse: bool,
+    overwrite: bool, no_fsync: bool, new_password_file: str | None, threads: int | None,
+    progress: str, as_json: bool, **how: Any,
+) -> int:  # fmt: skip
     """Write SOURCE as TARGET in another format, whole or not at all.
 
     TARGET's suffix says the format, or --to does; "-" is the standard output, as SOURCE the
@@ -73,15 +75,16 @@ def convert(
         done = job(
             source, target, to=to, lossy=names(lossy),
             extract={k: str(v) for k, v in settings(extract).items()},
-            exact=exact, dry_run=dry_run, sparse=sparse, overwrite=overwrite,
+            exact=exact, dry_run=dry_run, salvage=salvage, sparse=sparse, overwrite=overwrite,
             durable=not no_fsync, threads=threads, progress=report, options=options,
             **opening(how),
         )  # fmt: skip
     out = sys.stderr if target == "-" else sys.stdout
     if as_json:
         show.document(done.to_json(), out)
-        return
-    _print_report(done)
+    else:
+        _print_report(done)
+    return 1 if done.bad else 0
 
 
 def _print_report(done: Converted) -> None:
@@ -94,6 +97,7 @@ def _print_report(done: Converted) -> None:
         print(f"  at most {show.bytes_text(done.written)} in {len(done.files)} files")
     for file in done.files[:-1]:
         print(f"  beside it: {escape(file)}")
+    show.unreadable(done.bad)
     show.warned(done.warnings)
 
 
@@ -161,6 +165,7 @@ def measure(
 @click.option("--direct", is_flag=True, help="Pass the page cache.")
 @click.option("--verify", is_flag=True, help="Read the target back before it is published.")
 @click.option("--allow-device", is_flag=True, help="TARGET may be a block device.")
+@SALVAGE
 @SPARSE
 @OVERWRITE
 @NO_FSYNC
@@ -169,9 +174,9 @@ def measure(
 @JSON
 def copy(
     source: str, target: str, hashes: tuple[str, ...], block_size: int | None, direct: bool,
-    verify: bool, allow_device: bool, sparse: bool, overwrite: bool, no_fsync: bool,
-    threads: int | None, progress: str, as_json: bool,
-) -> None:  # fmt: skip
+    verify: bool, allow_device: bool, salvage: bool, sparse: bool, overwrite: bool,
+    no_fsync: bool, threads: int | None, progress: str, as_json: bool,
+) -> int:  # fmt: skip
     """Copy the bytes of SOURCE, a file or device, as they stand; "-" is a pipe at either end."""
     from diskimage.jobs.copy import copy as job
 
@@ -179,12 +184,12 @@ def copy(
         done = job(
             source, target, hashes=names(hashes), sparse=sparse, block_size=block_size,
             threads=threads, direct=direct, durable=not no_fsync, verify=verify,
-            overwrite=overwrite, allow_device=allow_device, progress=report,
+            salvage=salvage, overwrite=overwrite, allow_device=allow_device, progress=report,
         )  # fmt: skip
     out = sys.stderr if target == "-" else sys.stdout
     if as_json:
         show.document(done.to_json(), out)
-        return
+        return 1 if done.bad else 0
     if target != "-":
         how = ", blocks shared" if done.shared else ""
         print(f"copied {escape(done.target)}: {show.bytes_text(done.size)}{how}")
@@ -193,7 +198,9 @@ def copy(
     if done.verified is not None:
         past = {"direct": "by direct reads", "dropped": "after the cache was asked to drop it"}
         print(f"verified {past[done.verified]}", file=out)
+    show.unreadable(done.bad, out)
     show.warned(done.warnings)
+    return 1 if done.bad else 0
 
 
 @click.command()

@@ -47,6 +47,10 @@ THREADS = click.option("--threads", type=click.IntRange(1), help="At most so man
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace a target that exists.")
 NO_FSYNC = click.option("--no-fsync", is_flag=True, help="Do not wait until the target is durable.")
 SPARSE = click.option("--sparse", is_flag=True, help="Look for zeros and leave them out.")
+SALVAGE = click.option(
+    "--salvage", is_flag=True,
+    help="Read what can be read; the rest is zeros, is listed, and makes the exit status 1.",
+)  # fmt: skip
 SETTING = click.option(
     "-o", "--option", "settings_", multiple=True, metavar="KEY=VALUE",
     help="An option of the target's format; see: diskimage formats.",

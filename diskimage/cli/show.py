@@ -12,10 +12,12 @@ from diskimage.errors import DiskImageError
 from diskimage.words import escape, size_text
 
 ROWS = 1000  # of an array, in one write
+SHOWN = 20  # ranges that a terminal gets
 
 if TYPE_CHECKING:
     from diskimage.engine.picture import Tally
     from diskimage.model import Finding
+    from diskimage.ranges import Ranges
 
 
 def document(value: object, out: TextIO | None = None) -> None:
@@ -105,7 +107,7 @@ def pairs(rows: Iterable[tuple[str, object]]) -> None:
         print(f"  {name:{width}}  {value}")
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], out: TextIO | None = None) -> None:
     """Print aligned columns under their names; numbers to the right."""
     body = [[escape(str(cell)) for cell in row] for row in rows]
     numeric = [all(row[i].replace(".", "").isdecimal() for row in body) for i in range(len(head))]
@@ -115,7 +117,21 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
             cell.rjust(width) if right else cell.ljust(width)
             for cell, width, right in zip(row, widths, numeric, strict=True)
         ]
-        print(("  " + "  ".join(cells)).rstrip())
+        print(("  " + "  ".join(cells)).rstrip(), file=out)
+
+
+def ranges(found: Ranges, out: TextIO | None = None) -> None:
+    """Print the first of some ranges, and how many more there are."""
+    table(("start", "length"), list(found)[:SHOWN], out)
+    if len(found) > SHOWN:
+        print(f"  and {len(found) - SHOWN} more ranges (--json lists them)", file=out)
+
+
+def unreadable(bad: Ranges, out: TextIO | None = None) -> None:
+    """Print what could not be read, where there is such a thing."""
+    if bad:
+        print(f"unreadable: {bytes_text(bad.total)}, taken as zeros", file=out)
+        ranges(bad, out)
 
 
 def warned(findings: Iterable[Finding]) -> None:

@@ -8,14 +8,21 @@ import click
 
 from diskimage.cli import show
 from diskimage.cli.bar import progress as shown
-from diskimage.cli.options import JSON, PROGRESS, SIZE, THREADS, names, opening, reads, settings
+from diskimage.cli.options import (
+    JSON,
+    PROGRESS,
+    SALVAGE,
+    SIZE,
+    THREADS,
+    names,
+    opening,
+    reads,
+    settings,
+)
 from diskimage.words import escape
 
 if TYPE_CHECKING:
     from diskimage.jobs.hash import Hashed, Manifest
-
-
-SHOWN = 20  # ranges that a terminal gets
 
 
 @click.command("hash")
@@ -27,14 +34,16 @@ SHOWN = 20  # ranges that a terminal gets
               help="Each track with its stored pregap, as databases of dumps count them;"
               " by default crc32, md5 and sha1.")  # fmt: skip
 @click.option("--block-size", type=SIZE, help="A digest for each block of so many bytes.")
+@SALVAGE
 @reads
 @THREADS
 @PROGRESS
 @JSON
 def hash_(
     image: str, algorithms: tuple[str, ...], track: int | None, all_tracks: bool,
-    block_size: int | None, threads: int | None, progress: str, as_json: bool, **how: Any,
-) -> None:  # fmt: skip
+    block_size: int | None, salvage: bool, threads: int | None, progress: str, as_json: bool,
+    **how: Any,
+) -> int:  # fmt: skip
     """Print digests of what IMAGE holds; runs of zeros are not read."""
     from diskimage.jobs import hash as jobs
 
@@ -43,6 +52,8 @@ def hash_(
         raise click.UsageError("--track, --all-tracks and --block-size exclude each other")
     if block_size is not None and len(wanted) != 1:
         raise click.UsageError("a block manifest has one algorithm")
+    if salvage and (all_tracks or block_size is not None):
+        raise click.UsageError("--salvage goes with the digests of the whole or of one --track")
     with shown(progress) as report:
         if block_size is not None:
             manifest = jobs.manifest(
@@ -56,9 +67,12 @@ def hash_(
             _print_digests(tracks, image, as_json)
         else:
             one = jobs.hash(
-                image, wanted, track=track, threads=threads, progress=report, **opening(how)
-            )
+                image, wanted, track=track, salvage=salvage, threads=threads, progress=report,
+                **opening(how),
+            )  # fmt: skip
             _print_digests(one, image, as_json)
+            return 1 if one.bad else 0
+    return 0
 
 
 @click.command()
@@ -98,6 +112,7 @@ def _print_digests(found: Hashed | list[Hashed], image: str, as_json: bool) -> N
         where = "" if one.track is None else f" track {one.track}"
         for name, digest in one.digests.items():
             print(f"{name}  {digest}  {escape(image)}{where}")
+        show.unreadable(one.bad)
     show.warned(listed[0].warnings if listed else ())
 
 
@@ -140,9 +155,7 @@ def compare(
         print("differ")  # in what a warning names
     else:
         print(f"differ in {show.bytes_text(found.ranges.total)}")
-        show.table(("start", "length"), list(found.ranges)[:SHOWN])
-        if len(found.ranges) > SHOWN:
-            print(f"  and {len(found.ranges) - SHOWN} more ranges (--json lists them)")
+        show.ranges(found.ranges)
     if not as_json:
         show.warned(found.warnings)
     return 0 if found.equal else 1

@@ -1,33 +1,54 @@
-"""Whether an image is intact: its own structure, its frames, the file systems in it."""
+"""Whether an image is intact, in three verdicts: its structure, its chunks, the hash of the whole.
+
+The file systems of the guest are looked at too, for themselves.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from threading import Event
-from typing import Unpack
+from typing import Literal, NamedTuple, Unpack
 
 from diskimage import filesystems
 from diskimage.disc import verify
 from diskimage.engine.cache import ChunkCache
+from diskimage.engine.copy import Work
 from diskimage.engine.guard import guarded
 from diskimage.engine.policy import FramePolicy
 from diskimage.engine.progress import Report, Watch
 from diskimage.engine.read import Reader, source as device_source
+from diskimage.engine.salvage import undecoded
 from diskimage.errors import CancelledError, DiskImageError, PasswordError, RefusedReferenceError
 from diskimage.image import Image
-from diskimage.jobs.opening import Opening, opened, told, unasked
-from diskimage.model import Finding, Kind, Source
+from diskimage.jobs.opening import Opening, opened, told, unasked, work
+from diskimage.model import Finding, Held, Kind, Part, Source
 from diskimage.sources.anything import What
+
+
+class Judged(NamedTuple):
+    """What became of one part of an image. `status`: `intact`; `damaged`; `unstored`, where there
+    is nothing to hold it against; `unjudged`, where other damage was in the way. `text` says what
+    it was held against, or how much is wrong."""
+
+    part: Part
+    status: Literal["intact", "damaged", "unstored", "unjudged"]
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`ok` where nothing was found; at most `limits.problems` are listed, `more` are counted."""
+    """`ok` where nothing was found; at most `limits.problems` are listed, `more` are counted.
+
+    `verdicts` are three, each for itself: structure, chunks, the hash of the whole; a fourth for
+    the guest's file systems where something is wrong with them.
+    """
 
     file: str
     format: str
     size: int
+    verdicts: tuple[Judged, ...]
     problems: tuple[Finding, ...]
     more: int
     warnings: tuple[Finding, ...]
@@ -41,7 +62,11 @@ class Checked:
         """One document."""
         return {
             "ok": self.ok, "file": self.file, "format": self.format, "size": self.size,
-            "problems": [{"kind": f.kind, "at": f.at, "message": f.message} for f in self.problems],
+            "verdicts": [verdict._asdict() for verdict in self.verdicts],
+            "problems": [
+                {"kind": f.kind, "at": f.at, "message": f.message, "part": f.part}
+                for f in self.problems
+            ],
             "more": self.more, "warnings": told(self.warnings),
         }  # fmt: skip
 
@@ -51,6 +76,7 @@ def check(
     *,
     progress: Report | None = None,
     cancel: Event | None = None,
+    threads: int | None = None,
     **how: Unpack[Opening],
 ) -> Checked:
     """Look for problems in `image`; parents are not opened unless `references` says otherwise.
@@ -62,10 +88,10 @@ def check(
     if how.get("password") is None:
         unasked(how)
     with opened(image, **how) as found:
-        watch = Watch(progress, cancel)
-        problems, more = _bounded(_problems(found, watch), found.limits.problems)
+        asked = _Asked(found, work(progress, cancel, threads, found.policy))
+        problems, more = _bounded(asked.problems(), found.limits.problems)
         said = tuple(dict.fromkeys(found.warnings))  # a format's check may say again what open did
-        return Checked(found.name, found.format, found.size, problems, more, said)
+        return Checked(found.name, found.format, found.size, asked.verdicts(), problems, more, said)
 
 
 def _bounded(findings: Iterable[Finding], most: int) -> tuple[tuple[Finding, ...], int]:
@@ -79,35 +105,111 @@ def _bounded(findings: Iterable[Finding], most: int) -> tuple[tuple[Finding, ...
     return tuple(kept), more
 
 
-def _problems(image: Image, watch: Watch) -> Iterator[Finding]:
-    watch.begin("structure", image.size)
-    yield from _caught(image.problems())
-    yield from _caught(_extents(image, watch))
-    if image.disc is not None:
-        watch.begin("frames", verify.weight(image.disc))
-        yield from _caught(verify.problems(image.disc, lambda n: watch.passed(n, read=n)))
-    watch.begin("file system", image.size)
-    yield from _caught(_files(image, watch))
-    watch.passed(0)  # a reader of files may have taken the wish to stop for a fault of the volume
+class _Asked:
+    """One check under way: every problem that is found, and what each part was held against."""
 
+    def __init__(self, image: Image, made: Work) -> None:
+        self._image, self._work, self._watch = image, made, made.watch
+        self._held: Held | None = Held()  # None: the format's own check did not come to its end
+        self._coded = False
+        self._wrong: Counter[Part] = Counter()
 
-def _caught(findings: Iterator[Finding]) -> Iterator[Finding]:
-    """`findings`; the error that ends them is one more, unless it is the caller's wish to stop."""
-    try:
-        yield from findings
-    except CancelledError:
-        raise
-    except DiskImageError as error:
-        yield Finding(error.kind, str(error), error.at)
+    def problems(self) -> Iterator[Finding]:
+        """All of them, each counted for its part."""
+        for finding in self._found():
+            self._wrong[finding.part] += 1
+            yield finding
 
+    def _found(self) -> Iterator[Finding]:
+        image, watch = self._image, self._watch
+        watch.begin("structure", image.size)
+        yield from self._caught(self._structure())
+        yield from self._caught(self._extents())
+        if self._coded and (self._held is None or self._held.chunks is None):
+            watch.begin("chunks", image.size)
+            yield from self._caught(self._chunks())
+        if image.disc is not None:
+            watch.begin("frames", verify.weight(image.disc))
+            frames = verify.problems(image.disc, lambda n: watch.passed(n, read=n))
+            yield from (one._replace(part="chunks") for one in self._caught(frames))
+        watch.begin("file system", image.size)
+        yield from self._in_files(_files(image, watch))
+        watch.passed(0)  # a reader of files may have taken the wish to stop for a fault
 
-def _extents(image: Image, watch: Watch) -> Iterator[Finding]:
-    """What the guard says of every extent, and the ranges that are known to be unreadable."""
-    for runs in guarded(image.device):
-        for start, length, kind in zip(runs.start, runs.length, runs.kind, strict=True):
-            if kind == Kind.BAD:
-                yield Finding("io", f"{length} bytes are marked unreadable", start)
-        watch.passed(sum(runs.length))
+    def _caught(self, findings: Iterator[Finding]) -> Iterator[Finding]:
+        """`findings`; the error that ends them is one more, unless it is the wish to stop."""
+        try:
+            yield from findings
+        except CancelledError:
+            raise
+        except DiskImageError as error:
+            yield Finding(error.kind, str(error), error.at)
+
+    def _in_files(self, findings: Iterator[Finding]) -> Iterator[Finding]:
+        """What is wrong with file systems; where chunks or tables are, they may be unreadable."""
+        try:
+            yield from (one._replace(part="files") for one in findings)
+        except CancelledError:
+            raise
+        except DiskImageError as error:
+            if not (self._wrong["structure"] or self._wrong["chunks"]):
+                yield Finding(error.kind, str(error), error.at, "files")
+            else:
+                self._image.warn("files", f"the file system was not judged: {error.message}")
+
+    def _structure(self) -> Iterator[Finding]:
+        """What the format itself finds; at its end it tells what it held the content against."""
+        self._held = None
+        findings = iter(self._image.problems())
+        while True:
+            try:
+                yield next(findings)
+            except StopIteration as end:
+                self._held = end.value if isinstance(end.value, Held) else Held()
+                return
+
+    def _extents(self) -> Iterator[Finding]:
+        """What the guard says of every extent, and the ranges that are known to be unreadable."""
+        for runs in guarded(self._image.device):
+            self._coded = self._coded or Kind.CODED in runs.kind
+            for start, length, kind in zip(runs.start, runs.length, runs.kind, strict=True):
+                if kind == Kind.BAD:
+                    text = f"{length} bytes are marked unreadable"
+                    yield Finding("io", text, start, "chunks")
+            self._watch.passed(sum(runs.length))
+
+    def _chunks(self) -> Iterator[Finding]:
+        """Chunks that do not decode, of a format that does not look at them itself."""
+        for lost in undecoded(guarded(self._image.device), self._work):
+            text = f"guest byte {lost.start}: {lost.message}"
+            yield Finding(lost.kind, text, lost.at, "chunks")
+
+    def verdicts(self) -> tuple[Judged, ...]:
+        """The three, and that of the files where there is something to say."""
+        held = self._held or Held()
+        chunks = held.chunks or ""
+        if self._coded and not chunks:
+            chunks = "all compressed ones decode"
+        if self._image.disc is not None:
+            chunks = ", ".join(filter(None, (chunks, "the frames of data tracks")))
+        found = [
+            self._judged("structure", "headers, tables and extents"),
+            self._judged("chunks", chunks),
+            self._judged("whole", held.whole),
+        ]
+        if self._wrong["files"]:
+            found.append(self._judged("files", ""))
+        return tuple(found)
+
+    def _judged(self, part: Part, held: str) -> Judged:
+        if wrong := self._wrong[part]:
+            return Judged(part, "damaged", f"{wrong} problem{'s' if wrong > 1 else ''}")
+        if part == "whole" and held and self._wrong["chunks"]:
+            return Judged(part, "unjudged", "not all chunks could be read")
+        if part != "structure" and self._held is None:
+            return Judged(part, "unjudged", "the structure is damaged")
+        none = "no whole hash stored" if part == "whole" else "no checksums stored"
+        return Judged(part, "intact" if held else "unstored", held or none)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
@@ -26,6 +26,7 @@ from diskimage.image import Image
 from diskimage.jobs.frames import content, keeping
 from diskimage.jobs.opening import Opening, held, told, work
 from diskimage.jobs.publishing import PIPE, backed, named_by, refuse, settled, sink_for
+from diskimage.jobs.salvaging import salvaged_content, source_of
 from diskimage.limits import LIMITS, Limits
 from diskimage.model import (
     Copy,
@@ -39,6 +40,7 @@ from diskimage.model import (
     Sink,
     Size,
 )
+from diskimage.ranges import Ranges
 from diskimage.sources.anything import What
 
 
@@ -47,7 +49,8 @@ class Converted:
     """What a conversion did, or with `dry_run` would do.
 
     `size` is of the guest, `written` of what really was written (or what the files would take, at
-    most); `files` are the paths, the main one last; `dropped` what the target does not hold.
+    most); `files` are the paths, the main one last; `dropped` what the target does not hold; `bad`
+    the guest bytes that could not be read, where the rest was salvaged.
     """
 
     source: str
@@ -61,6 +64,7 @@ class Converted:
     warnings: tuple[Finding, ...]
     seconds: float
     dry_run: bool = False
+    bad: Ranges = field(default_factory=Ranges)
 
     def to_json(self) -> dict[str, object]:
         """One document."""
@@ -70,7 +74,7 @@ class Converted:
             "files": list(self.files),
             "dropped": [{"name": loss.name, "message": loss.message} for loss in self.dropped],
             "seconds": round(self.seconds, 3), "dry_run": self.dry_run,
-            "warnings": told(self.warnings),
+            "bad": [[r.start, r.length] for r in self.bad], "warnings": told(self.warnings),
         }  # fmt: skip
 
 
@@ -85,6 +89,7 @@ def convert(
     check: bool = True,
     repair: bool = False,
     exact: bool = False,
+    salvage: bool = False,
     overwrite: bool = False,
     durable: bool = True,
     sparse: bool = False,
@@ -102,50 +107,48 @@ def convert(
     """Write `source` to `target` in the format `to`, or that of the target's suffix.
 
     `lossy` names what may be left out, `extract={"audio": "wav"}` writes audio tracks beside the
-    target. `check` holds every frame against its EDC, where frames become user data; `repair` mends
-    wrong ones by ECC. `exact` keeps the frames that an ISO cannot make again in a file beside it,
-    and puts them back on the way to a disc. `options` and further keywords are the target format's,
-    `open_options` the source's. A target "-" is the standard output. Raises LossError, ExistsError,
-    BusyError, ChangedError where the source changed, and what opening raises.
+    target. `check` holds frames against their EDC, `repair` mends wrong ones by ECC. `exact` keeps
+    the frames that an ISO cannot make again beside it, and puts them back. `salvage` reads all of
+    it first: what cannot be read is listed as `bad`, and zeros. `options` and further keywords are
+    the target format's, `open_options` the source's. A target "-" is the standard output.
+    Raises LossError, ExistsError, BusyError, ChangedError, and what opening raises.
     """
     began, path, options = time.monotonic(), os.fspath(target), {**(options or {}), **more}
     rules, stem = target_rules(path, to, options), stem_of(path)
     parents, missing, options = backed(rules, path, options)
     policy = FramePolicy(check, repair, "form2" in lossy, compare=not exact)
-    how: Opening = {"format": format, "references": references, "limits": limits,
-                    "password": password, "open_options": open_options or {}}  # fmt: skip
+    how = _opening(format, references, limits, password, open_options)
     with held(source, **how) as image:
         what = content(image, rules, policy, exact=exact)
         kept = _extracted(image, extract or {}, path)
-        losses = weighed(image, what, rules, {*lossy, *kept}, options)
-        dropped = [loss for loss in losses if loss.name not in kept]
-        odd = list(_without_volume(image, rules))
+        dropped = _dropped(weighed(image, what, rules, {*lossy, *kept}, options), kept)
+        odd = [*missing, *_without_volume(image, rules)]
         guard = refuse(image.sources, [*parents, *named_by(image)])
         sink = sink_for(path, overwrite=overwrite, durable=durable, guard=guard)
         made = work(progress, cancel, threads, policy)
         made.sparse, made.in_order = sparse, path == PIPE
+        what, tried = salvaged_content(what, rules, made, salvage)
         plan = _with_audio(plan_of(image, what, rules, stem, options), image, kept, stem)
-        if exact and image.disc is not None and not dry_run:
-            plan = keeping(plan, image, stem, made, odd)
+        plan = keeping(plan, image, stem, made, odd) if exact and not dry_run else plan
         files, written = _written(path, image, plan, sink, made, dry_run=dry_run)
-        warnings = (*image.warnings, *odd, *missing, *_lost(dropped), *policy.told(limits.problems))
+        odd += [*tried.reasons, *_lost(dropped), *policy.told(limits.problems)]
         return Converted(
-            image.name, image.format, path, rules.name, image.size, written, tuple(files),
-            tuple(loss for loss in dropped if loss != MADE), warnings,
-            time.monotonic() - began, dry_run,
+            image.name, image.format, path, rules.name, image.size, written, files,
+            tuple(loss for loss in dropped if loss != MADE), (*image.warnings, *odd),
+            time.monotonic() - began, dry_run, tried.bad,
         )  # fmt: skip
 
 
 def _written(
     path: str, image: Image, plan: Plan, sink: Sink, made: Work, *, dry_run: bool
-) -> tuple[list[str], int]:
+) -> tuple[tuple[str, ...], int]:
     """Run the plan, or only look at it: the paths that it makes, and the bytes written."""
     if dry_run:
         outputs = estimate(plan)
-        return _paths(path, outputs), sum(outputs.values())
+        return tuple(_paths(path, outputs)), sum(outputs.values())
     made.watch.begin("convert", image.size)
     run(settled(plan, image), sink, made)
-    return getattr(sink, "names", [path]), made.watch.progress.written
+    return tuple(getattr(sink, "names", [path])), made.watch.progress.written
 
 
 def _paths(path: str, outputs: Collection[str]) -> list[str]:
@@ -183,7 +186,7 @@ def plan_of(
 ) -> Plan:
     """The plan that writes `what`, which `image` holds, as `rules` say."""
     assert rules.create is not None
-    what, left, _ = taken(rules, what, image.as_source, options)
+    what, left, _ = taken(rules, what, source_of(image, what), options)
     return rules.create(what, stem, **left)
 
 
@@ -200,7 +203,7 @@ def weighed(
 
     UsageError for a name in `given_up` that no loss has.
     """
-    what, left, losses = taken(rules, what, image.as_source, options)
+    what, left, losses = taken(rules, what, source_of(image, what), options)
     losses += [] if rules.losses is None else rules.losses(what, **left)
     known = {*CONTENT, *(loss.name for loss in losses)}
     unknown = sorted(set(given_up) - known)
@@ -217,6 +220,22 @@ def weighed(
             remedy=f"give it up with --lossy {','.join(names)}{wav}",
         )
     return losses
+
+
+def _opening(
+    format: str | None, references: Policy, limits: Limits, password: Secret,
+    open_options: Mapping[str, object] | None,
+) -> Opening:  # fmt: skip
+    """How the source is opened: its frames are the conversion's to judge."""
+    return {
+        "format": format, "references": references, "limits": limits, "password": password,
+        "open_options": open_options or {},
+    }  # fmt: skip
+
+
+def _dropped(losses: list[Loss], kept: Collection[str]) -> list[Loss]:
+    """What the target will not hold, less what is written beside it."""
+    return [loss for loss in losses if loss.name not in kept]
 
 
 def _lost(dropped: list[Loss]) -> Iterator[Finding]:

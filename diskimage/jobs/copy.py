@@ -16,6 +16,7 @@ from diskimage.engine.digest import Feeder, Sum, canonical, new, running
 from diskimage.engine.guard import guarded
 from diskimage.engine.progress import Report
 from diskimage.engine.run import run
+from diskimage.engine.salvage import WHOLE, Survey, salvaged
 from diskimage.errors import UsageError, from_os
 from diskimage.jobs.opening import told, work
 from diskimage.jobs.publishing import PIPE, refuse
@@ -23,6 +24,7 @@ from diskimage.kernels.copying import clone_range
 from diskimage.layers.plain import Plain
 from diskimage.limits import MIB
 from diskimage.model import Copy, Device, Finding, Plan, Put, Sink, Size, Source
+from diskimage.ranges import Ranges
 from diskimage.sinks.device import DeviceSink
 from diskimage.sinks.direct import DirectSink, DirectTarget
 from diskimage.sinks.file import FileSink
@@ -41,7 +43,8 @@ ROOM = 32 * MIB  # of all reads under way; digests hold four more
 @dataclass(frozen=True, slots=True)
 class Copied:
     """What a copy did. `written` counts bytes really written; `digests` are of all `size` bytes;
-    `verified` says how the target was read back: "direct", "dropped", or None where it was not."""
+    `verified` says how the target was read back: "direct", "dropped", or None where it was not;
+    `bad` what could not be read and is zeros, where the rest was salvaged."""
 
     source: str
     target: str
@@ -52,6 +55,7 @@ class Copied:
     shared: bool
     warnings: tuple[Finding, ...]
     seconds: float
+    bad: Ranges = field(default_factory=Ranges)
 
     def to_json(self) -> dict[str, object]:
         """One document."""
@@ -59,7 +63,7 @@ class Copied:
             "source": self.source, "target": self.target, "size": self.size,
             "written": self.written, "digests": dict(self.digests), "verified": self.verified,
             "shared": self.shared, "seconds": round(self.seconds, 3),
-            "warnings": told(self.warnings),
+            "bad": [[r.start, r.length] for r in self.bad], "warnings": told(self.warnings),
         }  # fmt: skip
 
 
@@ -72,6 +76,8 @@ class _Job:
     sparse: bool
     verify: bool
     direct: bool
+    salvage: bool = False
+    tried: Survey = WHOLE
     closing: ExitStack = field(default_factory=ExitStack)
     size: int = 0
     verified: str | None = None
@@ -90,6 +96,7 @@ def copy(
     direct: bool = False,
     durable: bool = True,
     verify: bool = False,
+    salvage: bool = False,
     overwrite: bool = False,
     allow_device: bool = False,
     progress: Report | None = None,
@@ -99,7 +106,8 @@ def copy(
 
     Blocks are shared where the file system can (reflink), else holes stay holes; `sparse` looks for
     zeros too. `block_size` is that of reads and writes through memory, which it asks for; `direct`
-    passes the page cache. `verify` reads the target back before it is published. A block device is
+    passes the page cache. `salvage` reads all first: what the medium does not give is zeros, listed
+    as `bad`. `verify` reads the target back before it is published. A block device is
     written with `allow_device` alone, and only while nobody uses it.
 
     Raises ExistsError, BusyError, TooSmallError before the first byte; ChecksumError, ChangedError,
@@ -110,6 +118,9 @@ def copy(
                cancel)  # fmt: skip
     if path == PIPE and verify:
         raise UsageError("a pipe cannot be read back")
+    if source == PIPE and salvage:
+        raise UsageError("a pipe cannot be read twice, which --salvage does")
+    job.salvage = salvage
     given = None if source == PIPE else as_source(source)
     with job.closing:
         if given is not None and given is not source:
@@ -120,7 +131,8 @@ def copy(
     digests = {name: job.sums[name].hexdigest() for name in hashes}
     return Copied(
         STDIN if given is None else given.name, path, job.size, job.work.watch.progress.written,
-        digests, job.verified, job.shared, tuple(job.warnings), time.monotonic() - began,
+        digests, job.verified, job.shared, (*job.warnings, *job.tried.reasons),
+        time.monotonic() - began, job.tried.bad,
     )  # fmt: skip
 
 
@@ -163,10 +175,13 @@ def _plan(source: Source, sink: Sink, job: _Job) -> Plan:
     """A source that can seek: shared, or copied, then held against itself and read back."""
     job.size = source.size
     target = sink.target()
-    device = Plain(_direct(source, target, job) if job.direct else source)
+    device: Device = Plain(_direct(source, target, job) if job.direct else source)
+    if job.salvage:
+        device, job.tried = salvaged(device, job.work)
     job.work.watch.begin("copy", source.size)
     sums = tuple(job.sums.values())
-    if isinstance(source, FileSource) and _shares(source, sink, job):
+    whole = not job.tried.bad
+    if whole and isinstance(source, FileSource) and _shares(source, sink, job):
         job.shared = True
         digest(guarded(device), sums, job.work) if sums else job.work.watch.passed(source.size)
     else:

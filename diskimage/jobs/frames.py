@@ -52,8 +52,10 @@ def _restored(image: Image) -> Disc:
 
 def keeping(plan: Plan, image: Image, stem: str, made: Work, said: list[Finding]) -> Plan:
     """`plan`, then the frames of the data track that its user data does not make again, in a file
-    beside the target; `said` is told which they are."""
+    beside the target; `said` is told which they are. Of an image that is no disc, `plan` alone."""
     yield from plan
+    if image.disc is None:
+        return
     track = _data_track(image)
     weight = sum(piece.frames * piece.pitch for piece in track.pieces)
     made.watch.begin("exceptions", weight)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from typing import Unpack
 
@@ -13,11 +13,13 @@ from diskimage.engine.digest import canonical, running
 from diskimage.engine.guard import guarded
 from diskimage.engine.manifest import block_digests
 from diskimage.engine.progress import Report
+from diskimage.engine.salvage import WHOLE, Survey, salvaged
 from diskimage.errors import UsageError
 from diskimage.image import Image
 from diskimage.jobs.opening import Opening, opened, told, work
 from diskimage.kernels import digests
 from diskimage.model import Device, Disc, Finding, Track
+from diskimage.ranges import Ranges
 from diskimage.sources.anything import What
 
 DEFAULT = ("sha256",)
@@ -26,16 +28,20 @@ DATABASE = ("crc32", "md5", "sha1")  # what preservation databases have of a tra
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """Digests by name of `size` bytes; `track` where they are of one track's stored frames."""
+    """Digests by name of `size` bytes; `track` where they are of one track's stored frames; `bad`
+    the bytes that could not be read and count as zeros, where the rest was salvaged."""
 
     size: int
     digests: Mapping[str, str]
     track: int | None = None
     warnings: tuple[Finding, ...] = ()
+    bad: Ranges = field(default_factory=Ranges)
 
     def to_json(self) -> dict[str, object]:
         """One document."""
         document: dict[str, object] = {"size": self.size, "digests": dict(self.digests)}
+        if self.bad:
+            document["bad"] = [[r.start, r.length] for r in self.bad]
         if self.track is not None:
             document = {"track": self.track} | document
         return document | {"warnings": told(self.warnings)}
@@ -73,6 +79,7 @@ def hash(
     names: Iterable[str] = DEFAULT,
     *,
     track: int | None = None,
+    salvage: bool = False,
     progress: Report | None = None,
     cancel: Event | None = None,
     threads: int | None = None,
@@ -80,13 +87,16 @@ def hash(
 ) -> Hashed:
     """Digests of the guest bytes, or of one `track`'s frames as stored; zeros are not read.
 
+    `salvage` reads all of it first, and takes as zeros and lists what cannot be read.
     Raises UsageError for a disc without data, or with several data tracks and none chosen.
     """
     with opened(image, **how) as found:
         device = found.device if track is None else _main(_track(found, track))
         if track is None:
             demand_one_data_track(found)
-        return _digested(device, names, track, found, work(progress, cancel, threads, found.policy))
+        made = work(progress, cancel, threads, found.policy)
+        device, tried = salvaged(device, made) if salvage else (device, WHOLE)
+        return _digested(device, names, track, found, made, tried)
 
 
 def hash_tracks(
@@ -129,15 +139,17 @@ def manifest(
 
 
 def _digested(
-    device: Device, names: Iterable[str], track: int | None, image: Image, made: Work
-) -> Hashed:
+    device: Device, names: Iterable[str], track: int | None, image: Image, made: Work,
+    tried: Survey = WHOLE,
+) -> Hashed:  # fmt: skip
     sums = running(names)
     if not sums:
         raise UsageError("no digest is named", remedy="name one, as sha256")
     made.watch.begin("hash", device.size)
     digest(guarded(device), tuple(sums.values()), made)
     texts = {name: one.hexdigest() for name, one in sums.items()}
-    return Hashed(device.size, texts, track, image.warnings)
+    said = (*image.warnings, *tried.reasons)
+    return Hashed(device.size, texts, track, said, tried.bad)
 
 
 def _disc(image: Image) -> Disc:

@@ -109,6 +109,9 @@ class Flat(NamedTuple):
             page = first // per_page
             edge = page * per_page
             here = min(per_page, self.entries - edge)
+            there = (self.pages.source.size - self.at) // self.width
+            if first < there:
+                here = min(here, there - edge)  # of a table that is cut, what the file has
             raw = self.pages.read(self.at + page * PAGE, here * self.width, self.what)
             stop = min(last, edge + here)
             view = memoryview(raw)[(first - edge) * self.width : (stop - edge) * self.width]
@@ -247,7 +250,9 @@ class TableDevice:
                 yield filler(begin, end, self._empty)
                 continue
             for runs in self._read(piece):
-                yield clip(runs, start, stop)
+                part = clip(runs, start, stop)
+                self._inside(part)
+                yield part
 
     def _read(self, piece: Piece) -> Iterator[Runs]:
         rule, taken = self._rule, 0
@@ -261,17 +266,20 @@ class TableDevice:
                     found.runs, source=self._data, codec=self._codec,
                     chunk=self.block if self._codec else 0,
                 )  # fmt: skip
-                self._inside(runs)
+                self._above_floor(runs)
                 yield runs
             if found.illegal:
                 raise self._illegal(piece, taken, found.illegal)
 
-    def _inside(self, runs: Runs) -> None:
+    def _above_floor(self, runs: Runs) -> None:
         if self._floor:
             stored = compress(runs.at, runs.kind.tobytes().translate(_IN_SOURCE))
             if (least := min(stored, default=self._floor)) < self._floor:
                 text = f"a block is stored at {least}, the data begin at {self._floor}"
                 raise CorruptError(text, file=self._data.name, at=least)
+
+    def _inside(self, runs: Runs) -> None:
+        """What is asked for lies in the file; of a block that is cut, what is there is given."""
         row, broken = guard(runs, runs.start[0], stop_of(runs), self._data.size)
         if broken == Broken.NONE:
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from diskimage.limits import Limits
@@ -116,6 +116,11 @@ class Gate(Protocol):
         """The problems that `format` finds with `source`, opened as `inner` opens it."""
         ...
 
+    def content(self, source: Source, *, tail: bool = True) -> str | None:
+        """The name of the image that the bytes of `source` are, "" where nobody knows them; None
+        where they are a disk as it stands. Without `tail` its last bytes are not read."""
+        ...
+
     def reading(self, device: Device, name: str) -> Source:
         """The guest bytes of `device` as a source: for what computes over decoded chunks."""
         ...
@@ -178,7 +183,8 @@ class Format(NamedTuple):
     in `info`, and its `size`. `wraps`: the format of what is stored inside, which the registry
     hands to `create`, `losses` and `full` as `inner`. `holds_bad`: BAD ranges are stored as such;
     elsewhere they are refused, or zeros when salvaged. `unproven`: no public sample of a foreign
-    program was found to read.
+    program was found to read. `bitmap(source, gate, name)` gives (start, length) of the guest bytes
+    that a dirty bitmap tells.
     """
 
     name: str
@@ -193,6 +199,7 @@ class Format(NamedTuple):
     full: Callable[..., int] | None = None
     options: tuple[Option, ...] = ()
     opens: tuple[Option, ...] = ()
+    bitmap: Callable[[Source, Gate, str], Iterable[tuple[int, int]]] | None = None
     disc_only: bool = False
     in_order: bool | Callable[..., bool] = False
     keeps_frames: bool = False

@@ -187,9 +187,7 @@ def test_a_wrong_hash_is_the_third_verdict(tmp_path: Path) -> None:
     image[at : at + 36] = summed(bytes(32))
     path.write_bytes(image)
     problems = diskimage.check(path).problems
-    assert [(one.kind, one.message.partition(":")[0]) for one in problems] == [
-        ("checksum", "the whole")
-    ]
+    assert {(one.kind, one.part) for one in problems} == {("checksum", "whole")}
 
 
 def damaged(image: bytes, kinds: tuple[bytes, ...], skip: int) -> bytes:

@@ -10,6 +10,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given, settings, strategies as st
 
+import diskimage
 from diskimage.errors import (
     CorruptError,
     DiskImageError,
@@ -19,7 +20,7 @@ from diskimage.errors import (
 )
 from diskimage.formats.vmdk import FORMAT
 from diskimage.formats.vmdk.opening import open_vmdk
-from diskimage.model import Device, Kind
+from diskimage.model import Device, Finding, Kind
 from diskimage.runs import extents
 from diskimage.sources.memory import MemorySource
 from tests.makers.gate import OpenGate
@@ -47,6 +48,10 @@ def noise(size: int, seed: int = 0) -> bytes:
 def problems(image: bytes) -> list[tuple[str, str]]:
     assert FORMAT.check is not None
     return [(f.kind, f.message) for f in FORMAT.check(MemorySource(image), OpenGate())]
+
+
+def wrong(image: bytes) -> tuple[Finding, ...]:
+    return diskimage.check(image, format="vmdk").problems
 
 
 @given(st.data())
@@ -98,7 +103,7 @@ def test_a_grain_that_gives_more_or_less_than_a_grain_is_corrupt() -> None:
         image = stream(SIZE, {0: b"x"}, coded={0: zlib.compress(plain)})
         with pytest.raises(CorruptError):
             read(opened(image))
-        assert [kind for kind, _ in problems(image)] == ["corrupt"]
+        assert [(one.kind, one.part) for one in wrong(image)] == [("corrupt", "chunks")]
 
 
 def test_a_marker_that_names_another_sector_is_corrupt() -> None:
@@ -205,7 +210,8 @@ def test_check_tells_grains_that_do_not_decode_from_structure() -> None:
     bad = bytearray(zlib.compress(noise(GRAIN)))
     bad[-1] ^= 1
     image = stream(SIZE, {0: b"", 2: noise(GRAIN)}, coded={0: bytes(bad)})
-    assert [text[:22] for _, text in problems(image)] == ["chunks: guest byte 0: "]
+    assert problems(image) == []
+    assert [(one.part, one.message[:13]) for one in wrong(image)] == [("chunks", "guest byte 0:")]
 
 
 SMALL = [

@@ -187,7 +187,7 @@ def test_errors_name_the_file_and_the_entry() -> None:
         read(TableDevice(
             size=640, block=BLOCK, data=MemorySource(b"x" * 39), rule=Rule(), empty=HOLE,
             entries=Flat(Pages(MemorySource(b"x" * 39, "short"), 100), 0, 10, 4),
-        ))  # fmt: skip
+        ), 9 * BLOCK)  # fmt: skip
     table = [0, 1, 2]
     device = flat(table, 3 * BLOCK, 2)
     assert len(read(device, 0, 2 * BLOCK)) == 2 * BLOCK

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 from diskimage.disc.volume import weigh_disc
@@ -27,15 +27,18 @@ from diskimage.formats.chd.tracks import BINARY, TEXTS, Told, disc_of, told_bina
 from diskimage.layers.overlay import Overlay
 from diskimage.layers.records import Placed
 from diskimage.layers.table import Flat, Match, Pages, Rule, TableDevice
+from diskimage.layers.unread import unread
 from diskimage.limits import MIB
 from diskimage.model import (
     HOLE,
     Bid,
+    Checking,
     Device,
     Disc,
     Extent,
     Finding,
     Gate,
+    Held,
     Kind,
     Look,
     Source,
@@ -221,7 +224,7 @@ def _sector(source: Source, header: Header, entries: list[Metadata]) -> int:
     return header.unit if header.unit in _SECTORS else SECTOR
 
 
-def check(source: Source, gate: Gate) -> Iterator[Finding]:
+def check(source: Source, gate: Gate) -> Checking:
     """The SHA-1 of all guest bytes, and that of this sum and of the metadata that count for it.
 
     Every hunk is decoded, and held to its CRC on the way. Versions 3 and 4 have other sums of
@@ -231,22 +234,30 @@ def check(source: Source, gate: Gate) -> Iterator[Finding]:
     entries = list(metadata(source, header, gate.limits))
     store = _store(source, header, gate, {}, ())
     if header.raw_sha1 == NOBODY:
-        return
-    raw = _digest(store.source(gate))
-    if raw != header.raw_sha1:
+        return Held()
+    raw = yield from _digest(store.source(gate), header.hunk)
+    if raw is not None and raw != header.raw_sha1:
         text = f"the SHA-1 of its bytes is {raw.hex()}, the header says {header.raw_sha1.hex()}"
-        yield Finding("checksum", text)
-    if header.sha1 != NOBODY and (found := combined(raw, source, entries)) != header.sha1:
+        yield Finding("checksum", text, part="whole")
+    found = None if raw is None else combined(raw, source, entries)
+    if found is not None and header.sha1 not in (NOBODY, found):
         text = f"its combined SHA-1 is {found.hex()}, the header says {header.sha1.hex()}"
-        yield Finding("checksum", text)
+        yield Finding("checksum", text, part="whole")
+    return Held("a CRC of each compressed hunk", "SHA-1")
 
 
-def _digest(units: Source) -> bytes:
-    total, buffer, at = hashlib.sha1(), memoryview(bytearray(MIB)), 0
-    while got := units.read_into(at, buffer):
-        total.update(buffer[:got])
-        at += got
-    return total.digest()
+def _digest(units: Source, hunk: int) -> Generator[Finding, None, bytes | None]:
+    """The SHA-1 of all bytes; None where hunks do not decode, which are told."""
+    sha1, whole = hashlib.sha1(), True
+    buffer = memoryview(bytearray(max(hunk, MIB // hunk * hunk)))
+    for start in range(0, units.size, len(buffer)):
+        part = buffer[: min(len(buffer), units.size - start)]
+        for problem in unread(units, start, part, hunk, "hunk"):
+            whole = False
+            yield problem
+        if whole:
+            sha1.update(part)
+    return sha1.digest() if whole else None
 
 
 def combined(raw: bytes, source: Source, entries: list[Metadata]) -> bytes:

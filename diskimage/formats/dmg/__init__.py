@@ -5,7 +5,6 @@ Not supported: keys under a certificate, Disk Copy 4.2, NDIF.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from diskimage.errors import CorruptError
@@ -14,7 +13,7 @@ from diskimage.formats.dmg.create import OPTIONS, create, full, losses
 from diskimage.formats.dmg.open import Udif, opened, trailer
 from diskimage.layers.plain import Plain
 from diskimage.layers.slice import Slice
-from diskimage.model import Bid, Device, Finding, Format, Gate, Look, Source
+from diskimage.model import Bid, Checking, Device, Format, Gate, Held, Look, Source
 from diskimage.parse import read
 
 
@@ -72,7 +71,7 @@ def _end(source: Source, at: int, size: int = 8) -> bytearray:
     return read(source, at, min(size, source.size - at), "the magic")
 
 
-def _check(source: Source, gate: Gate) -> Iterator[Finding]:
+def _check(source: Source, gate: Gate) -> Checking:
     """What is wrong with the image; see `dmg.check`."""
     from diskimage.formats.dmg import check as walk  # by far the rarest thing asked for
 
@@ -80,7 +79,8 @@ def _check(source: Source, gate: Gate) -> Iterator[Finding]:
     if isinstance(found, Udif):
         for what in walk.unverified(found):
             gate.warn("checksum", f"{what} has a checksum of a kind that is not known")
-        yield from walk.check(found, gate.reading(found.device, source.name))
+        return (yield from walk.check(found, gate.reading(found.device, source.name)))
+    return Held()
 
 
 FORMAT = Format(

@@ -10,12 +10,12 @@ from diskimage.errors import DiskImageError
 from diskimage.formats.dmg.layout import CRC32, IGNORE, ZERO, Koly, Sum, Table
 from diskimage.formats.dmg.open import Udif
 from diskimage.limits import MIB
-from diskimage.model import Finding, Source
+from diskimage.model import Checking, Finding, Held, Part, Source
 
 STEP = 4 * MIB  # of a fused chunk that is read at once
 
 
-def check(found: Udif, image: Source) -> Iterator[Finding]:
+def check(found: Udif, image: Source) -> Checking:
     """Every chunk decodes and lies in its file; the sums of tables, of the tables' sums (master)
     and of the data fork of every part as it is stored. `image` is the guest."""
     for table in found.tables:
@@ -23,12 +23,22 @@ def check(found: Udif, image: Source) -> Iterator[Finding]:
     master = found.koly.master
     if found.tables and master.crc is not None and all(t.sum.crc is not None for t in found.tables):
         crc = zlib.crc32(b"".join(table.raw_sum for table in found.tables))
-        yield from _compared("whole hash: the tables' sums have", crc, master, found.koly.at + 352)
+        yield from _compared("the tables' sums have", crc, master, found.koly.at + 352)
     for number, (part, koly) in enumerate(found.parts, 1):
         what = "the data fork" if len(found.parts) == 1 else f"the data fork of segment {number}"
         if koly.data_sum.crc is not None:
             crc = _fork(part, koly)
-            yield from _compared(f"whole hash: {what} has", crc, koly.data_sum, koly.at + 80)
+            yield from _compared(f"{what} has", crc, koly.data_sum, koly.at + 80)
+    return held(found)
+
+
+def held(found: Udif) -> Held:
+    """The checksums that are stored: those of tables stand for their chunks."""
+    tables = any(table.sum.crc is not None for table in found.tables)
+    whole = [("the data fork", any(koly.data_sum.crc is not None for _, koly in found.parts)),
+             ("the tables' sums", found.koly.master.crc is not None)]  # fmt: skip
+    named = " and ".join(name for name, stored in whole if stored)
+    return Held("CRC-32 of each table" if tables else None, named and f"CRC-32 of {named}")
 
 
 def unverified(found: Udif) -> list[str]:
@@ -38,10 +48,10 @@ def unverified(found: Udif) -> list[str]:
     return [name for name, one in sums if one.crc is None and one.type not in (0, CRC32)]
 
 
-def _compared(what: str, crc: int, stored: Sum, at: int) -> Iterator[Finding]:
+def _compared(what: str, crc: int, stored: Sum, at: int, part: Part = "whole") -> Iterator[Finding]:
     if crc != stored.crc:
         text = f"{what} the CRC-32 {crc:08x}, the image says {stored.crc:08x}"
-        yield Finding("checksum", text, at)
+        yield Finding("checksum", text, at, part)
 
 
 def _table(table: Table, image: Source) -> Iterator[Finding]:
@@ -64,9 +74,11 @@ def _table(table: Table, image: Source) -> Iterator[Finding]:
         except DiskImageError as error:
             whole = False
             message = f"chunk {number} of {table.name!r}: {error.message}"
-            yield Finding(error.kind, message, error.at if error.at is not None else at)
+            where = error.at if error.at is not None else at
+            yield Finding(error.kind, message, where, "chunks")
     if whole and table.sum.crc is not None:
-        yield from _compared(f"chunks: those of {table.name!r} have", crc, table.sum, table.at)
+        what = f"the chunks of {table.name!r} have"
+        yield from _compared(what, crc, table.sum, table.at, "chunks")
 
 
 def _fork(part: Source, koly: Koly) -> int:

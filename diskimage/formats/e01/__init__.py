@@ -31,4 +31,5 @@ FORMAT = Format(
     check=_check,
     full=full,
     options=OPTIONS,
+    holds_bad=True,
 )

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from diskimage.errors import DiskImageError
 from diskimage.formats.e01.chunks import Entries
 from diskimage.formats.e01.open import Opened, opened
+from diskimage.layers.unread import unread
 from diskimage.limits import MIB
-from diskimage.model import Finding, Gate, Source
+from diskimage.model import Checking, Finding, Gate, Held, Source
 from diskimage.parse import read
 
 
-def check(source: Source, gate: Gate) -> Iterator[Finding]:
+def check(source: Source, gate: Gate) -> Checking:
     """Structure (tables and their copies), chunks (each decodes, its sum is right), whole (MD5 and
     SHA-1 of the guest, where every chunk is right). Raises what opening does."""
     found = opened(source, gate)
@@ -25,19 +26,18 @@ def check(source: Source, gate: Gate) -> Iterator[Finding]:
     buffer = memoryview(bytearray(max(chunk, MIB // chunk * chunk)))
     for start in range(0, size, len(buffer)):
         part = buffer[: min(len(buffer), size - start)]
-        for problem in _pieces(image, start, part, chunk):
+        for problem in unread(image, start, part, chunk):
             whole = False
             yield problem
         if whole:
             for running in sums.values():
                 running.update(part)
-    if not whole:
-        return
     for name, running in sums.items():
         stored = found.found.hashes[name]
-        if running.digest() != stored:
-            text = f"the whole: its {name} is {running.hexdigest()}, stored is {stored.hex()}"
-            yield Finding("checksum", text)
+        if whole and running.digest() != stored:
+            text = f"its {name} is {running.hexdigest()}, stored is {stored.hex()}"
+            yield Finding("checksum", text, part="whole")
+    return Held("a checksum of each chunk", " and ".join(sums))
 
 
 def _structure(found: Opened) -> Iterator[Finding]:
@@ -47,25 +47,12 @@ def _structure(found: Opened) -> Iterator[Finding]:
         try:
             raw = entries.proven(table)
         except DiskImageError as error:
-            yield Finding(error.kind, f"structure: {error.message}", error.at)
+            yield Finding(error.kind, error.message, error.at)
             continue
         copy = table.copy
         if copy is None or not isinstance(entries, Entries):
             continue
         other = read(entries.data, copy.at, len(raw), "a table's copy")
         if copy.base != table.base or other != raw:
-            text = "structure: a table of chunks and its copy differ"
+            text = "a table of chunks and its copy differ"
             yield Finding("corrupt", text, table.at)
-
-
-def _pieces(image: Source, start: int, part: memoryview, chunk: int) -> Iterator[Finding]:
-    """Read chunks into `part`; where that fails, each by itself, to name the wrong ones."""
-    try:
-        image.read_into(start, part)
-    except DiskImageError:
-        for at in range(0, len(part), chunk):
-            try:
-                image.read_into(start + at, part[at : at + chunk])
-            except DiskImageError as error:
-                text = f"chunk {(start + at) // chunk}: {error.message}"
-                yield Finding(error.kind, text, error.at)
