@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from diskimage.formats.simg.create import OPTIONS, create, full, losses
 from diskimage.formats.simg.open import open_simg, probe
-from diskimage.model import Format
+from diskimage.model import Checking, Format, Gate, Source
+
+
+def _check(source: Source, gate: Gate) -> Checking:
+    """What is wrong with the image; see `simg.check`."""
+    from diskimage.formats.simg.check import check as walk  # by far the rarest thing asked for
+
+    return walk(source, gate)
 
 
 FORMAT = Format(
@@ -19,6 +26,7 @@ FORMAT = Format(
     open=open_simg,
     losses=losses,
     create=create,
+    check=_check,
     full=full,
     options=OPTIONS,
 )
