@@ -7,6 +7,7 @@ tried: all, none, each alone, all but each, and some at random.
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,18 +19,23 @@ import diskimage
 from diskimage.gate import Policy
 from diskimage.sinks.inplace import InPlaceSink
 
+TORN = 16  # pieces that a torn write comes in at most
+PIECE = 1 << 16  # bytes of a guest compared at once
 FEW = 6  # unsynced operations of which every subset is tried
 
 
 class Done(NamedTuple):
-    """One operation: bytes at a place, or a sync (None)."""
+    """One operation: bytes at a place (no byte: the file ends there, longer), or a sync (None)."""
 
     to: int
     data: bytes | None
 
 
-def logged(patch: pytest.MonkeyPatch) -> list[Done]:
-    """The log of all that is written in place from now on; no kernel copies past it."""
+def logged(patch: pytest.MonkeyPatch, tear: int = 0) -> list[Done]:
+    """The log of all that is written in place from now on; no kernel copies past it.
+
+    With `tear` a write of a few times so many bytes is as many operations: it may land in part.
+    """
     log: list[Done] = []
     write, zero, sync = InPlaceSink.write, InPlaceSink.zero, InPlaceSink.sync
     made = InPlaceSink.__init__
@@ -39,12 +45,19 @@ def logged(patch: pytest.MonkeyPatch) -> list[Done]:
         sink.fd = None
 
     def noted_write(sink: InPlaceSink, to: int, data: memoryview) -> None:
-        log.append(Done(to, bytes(data)))
+        step = tear if len(data) <= TORN * tear else max(1, len(data))
+        log.extend(Done(to + at, bytes(data[at : at + step])) for at in range(0, len(data), step))
         write(sink, to, data)
 
     def noted_zero(sink: InPlaceSink, to: int, length: int) -> None:
         log.append(Done(to, bytes(length)))
         zero(sink, to, length)
+
+    resize = InPlaceSink.resize
+
+    def noted_resize(sink: InPlaceSink, size: int) -> None:
+        log.append(Done(size, b""))
+        resize(sink, size)
 
     def noted_sync(sink: InPlaceSink) -> None:
         log.append(Done(0, None))
@@ -53,6 +66,7 @@ def logged(patch: pytest.MonkeyPatch) -> list[Done]:
     patch.setattr(InPlaceSink, "__init__", without_kernels)
     patch.setattr(InPlaceSink, "write", noted_write)
     patch.setattr(InPlaceSink, "zero", noted_zero)
+    patch.setattr(InPlaceSink, "resize", noted_resize)
     patch.setattr(InPlaceSink, "sync", noted_sync)
     return log
 
@@ -65,8 +79,9 @@ def states(before: bytes, log: list[Done], seed: int = 0) -> Iterator[tuple[int,
         durable = _applied(before, log[:synced])
         for kept in _subsets(log[synced:cut], draw):
             state = _applied(durable, kept)
-            if state not in seen:
-                seen.add(state)
+            mark = hashlib.blake2b(state, digest_size=16).digest()
+            if mark not in seen:
+                seen.add(mark)
                 yield cut, state
 
 
@@ -118,7 +133,16 @@ def foreign(guest: bytes, guests: Sequence[bytes]) -> int | None:
 
     Sectors are compared whole first: a write may begin inside of one.
     """
-    for at in range(0, len(guest), 512):
+    for at in range(0, len(guest), PIECE):
+        if guest[at : at + PIECE] not in {one[at : at + PIECE] for one in guests}:
+            found = _foreign(guest, guests, at, min(len(guest), at + PIECE))
+            if found is not None:
+                return found
+    return None
+
+
+def _foreign(guest: bytes, guests: Sequence[bytes], start: int, stop: int) -> int | None:
+    for at in range(start, stop, 512):
         known = {one[at : at + 512] for one in guests}
         mixed = guest[at : at + 512]
         if mixed not in known:

@@ -69,6 +69,7 @@ class Growing:
         self.layer, self.whole = layer, whole
         self.size, self.block = layer.size, layer.block
         self.info: Mapping[str, object] = layer.info
+        self._end = 0  # of the last cluster that was taken
         self._claims: Claims | None = None
         self._counts: Counts | None = None
 
@@ -85,6 +86,7 @@ class Growing:
                 base = entry.number * self.block
                 yield from self._own(counts, entry, max(first, base),
                                      min(last, base + self.block))  # fmt: skip
+            yield from self._long_enough()
             for extent in list(extents(self.layer, first, last)):
                 assert extent.kind == Kind.DATA, extent
                 yield Put(extent.at, data[extent.start - start : extent.stop - start])
@@ -103,7 +105,8 @@ class Growing:
 
     def plan_flush(self) -> Plan:
         """Publish what was written, and make it durable."""
-        yield Barrier()
+        if self._counts is None or not self._counts.held:  # else it is durable with the refcounts
+            yield Barrier()
         if self._counts is None:
             return
         yield from self._counts.plan_raised()
@@ -215,9 +218,8 @@ class Growing:
         if owned and (not self._header.extended or entry.bitmap == ALL):
             return
         place = entry.word & OFFSET if owned else counts.take()
-        yield from self._held(counts, entry.number)
-        if place + self.block > self._source.size:
-            yield Size(place + self.block)
+        self._held(counts, entry.number)
+        self._end = max(self._end, place + self.block)
         for first, last in ((base, start), (stop, top)):
             if first < last:
                 yield from self._kept(first, last, place - base, owned=owned)
@@ -227,13 +229,18 @@ class Growing:
             self._release(counts, entry.word)
         self._tables.set(Entry(entry.number, place | COPIED, ALL))
 
+    def _long_enough(self) -> Plan:
+        """The file has every cluster whole, whatever of it is written."""
+        if self._end > self._source.size:
+            yield Size(self._end)
+
     def _kept(self, start: int, stop: int, moved: int, *, owned: bool) -> Plan:
         """Copy what the guest reads in a range; not what an `owned` cluster already stores."""
         for extent in list(extents(self.layer, start, stop)):
             if not (owned and extent.kind == Kind.DATA):
                 yield Copy(self.whole.runs(extent.start, extent.stop), extent.start + moved)
 
-    def _held(self, counts: Counts, number: int) -> Plan:
+    def _held(self, counts: Counts, number: int) -> None:
         """Hold the L2 table of a cluster in memory, a new one where there is none of our own."""
         index = number // self._header.per_table
         if self._tables.holds(index):
@@ -249,8 +256,6 @@ class Growing:
             self._tables.load(index, at)
             return
         to = counts.take()
-        if to + self.block > self._source.size:
-            yield Size(to + self.block)
         self._tables.move(index, at, to)
         if at:
             counts.free(at)
@@ -279,7 +284,7 @@ class Growing:
             return
         for entry in self._entries(start, stop):
             if entry[1:] != said[1:]:
-                yield from self._held(counts, entry.number)
+                self._held(counts, entry.number)
                 self._release(counts, entry.word)
                 self._tables.set(said._replace(number=entry.number))
 
@@ -287,6 +292,7 @@ class Growing:
         for entry in self._entries(start, stop):
             base = entry.number * self.block
             yield from self._own(counts, entry, base, min(base + self.block, self.size))
+        yield from self._long_enough()
         for extent in list(extents(self.layer, start, stop)):
             yield Copy(iter((hole(0, extent.length),)), extent.at)
 
