@@ -18,7 +18,8 @@ class Room(Protocol):
     """How a format makes room in its file. Offsets are guest bytes, inside of one block."""
 
     def begin(self) -> Plan:
-        """Before each change: what has to be said of the file once before its first."""
+        """Before each block is changed: what the file has to say once before the first of them,
+        and what may not wait in memory any longer."""
         ...
 
     def present(self, start: int, stop: int) -> Plan:
@@ -40,8 +41,9 @@ class Room(Protocol):
 class Growing:
     """`layer` with its plans of writing; `whole` is what the guest reads: it, or an overlay of it.
 
-    Each block is finished before the next one is begun: a format may write out what it holds back
-    between two of them. After a change in the tables the layer has to answer by the new ones.
+    Each block is finished before the next one is begun, so that what a format holds back can be
+    written out between two of them. After a change in the tables the layer has to answer by the
+    new ones.
     """
 
     def __init__(self, layer: Device, whole: Device, room: Room) -> None:
@@ -56,8 +58,8 @@ class Growing:
     def plan_write(self, start: int, data: memoryview) -> Plan:
         """Make every byte stored, then write `data` where they are."""
         stop = start + len(data)
-        yield from self._room.begin()
         for first, last in blocks(start, stop, self.block):
+            yield from self._room.begin()
             for extent in list(extents(self.layer, first, last)):
                 if extent.kind != Kind.DATA:
                     yield from self._room.present(extent.start, extent.stop)
@@ -67,12 +69,13 @@ class Growing:
 
     def plan_zero(self, start: int, length: int) -> Plan:
         """Holes where there are bytes; what is a parent's is said to be zeros."""
-        yield from self._room.begin()
         for extent in list(extents(self.layer, start, start + length)):
             if extent.kind == Kind.DATA:
+                yield from self._room.begin()
                 yield Copy(iter((hole(0, extent.length),)), extent.at)
             elif extent.kind == Kind.ABSENT:
                 for first, last in blocks(extent.start, extent.stop, self.block):
+                    yield from self._room.begin()
                     yield from self._room.clear(first, last)
 
     def plan_flush(self) -> Plan:

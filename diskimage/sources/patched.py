@@ -11,16 +11,31 @@ from diskimage.model import Source
 class Patched:
     """`source`, zeros behind it up to `size` bytes, and over both the patches that were put.
 
-    Patches are put before it is read; reading is thread-safe.
+    Patches are put before it is read; reading is thread-safe. Once they are written into the source
+    itself they are to be forgotten, and it is read as it is, whatever size it grows to.
     """
 
     fd: int | None = None
 
     def __init__(self, source: Source, size: int) -> None:
         self._source = source
-        self.name, self.size = source.name, max(size, source.size)
+        self.name, self._least = source.name, size
         self._starts: list[int] = []
         self._patches: list[tuple[int, bytes | None]] = []  # (stop, bytes or None for zeros)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the source, or those that it is to have."""
+        return max(self._least, self._source.size)
+
+    def forget(self) -> None:
+        """The patches are in the source by now."""
+        self._starts, self._patches, self._least = [], [], 0
+
+    def patches(self) -> Iterator[tuple[int, int, bytes | None]]:
+        """(place, length, bytes) of what is replaced, ascending; None for zeros."""
+        for at, (stop, data) in zip(self._starts, self._patches, strict=True):
+            yield at, stop - at, data
 
     def put(self, at: int, length: int, data: bytes | None) -> None:
         """[at, at + length) is `data`, or zeros where it is None."""

@@ -13,14 +13,14 @@ SECTOR = 512
 class Pending:
     """`source` as it is going to be: what was put over it is read before it is written.
 
-    What is changed lies inside of the source when it is written. Not thread-safe: whoever writes
-    keeps readers out.
+    It is kept in whole sectors of `sector` bytes. What is changed lies inside of the source when it
+    is written. Not thread-safe: whoever writes keeps readers out.
     """
 
     fd: int | None = None
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, sector: int = SECTOR) -> None:
+        self._source, self._sector = source, sector
         self._sectors: dict[int, bytearray] = {}
         self.name = source.name
 
@@ -29,17 +29,23 @@ class Pending:
         """Bytes of the source."""
         return self._source.size
 
-    def __bool__(self) -> bool:
-        return bool(self._sectors)
+    def __len__(self) -> int:
+        return len(self._sectors)
+
+    def sectors(self) -> Iterator[tuple[int, bytes]]:
+        """(place, bytes) of every sector that was changed, ascending, filled up with zeros."""
+        for number in sorted(self._sectors):
+            yield number * self._sector, bytes(self._sectors[number]).ljust(self._sector, b"\0")
 
     def put(self, at: int, data: bytes) -> None:
         """Change the bytes at `at`, in memory."""
         done = 0
         while done < len(data):
-            number, skip = divmod(at + done, SECTOR)
+            number, skip = divmod(at + done, self._sector)
             if number not in self._sectors:
-                length = min(SECTOR, self.size - number * SECTOR)
-                self._sectors[number] = read(self._source, number * SECTOR, length, "metadata")
+                start = number * self._sector
+                length = min(self._sector, self.size - start)
+                self._sectors[number] = read(self._source, start, length, "metadata")
             sector = self._sectors[number]
             count = min(len(data) - done, len(sector) - skip)
             assert count > 0, "a change past the end"
@@ -50,13 +56,13 @@ class Pending:
         """Fill `buffer` from `at`, changes included; fewer bytes only at the end."""
         got = self._source.read_into(at, buffer)
         if self._sectors:
-            for number in range(at // SECTOR, -(-(at + got) // SECTOR)):
+            for number in range(at // self._sector, -(-(at + got) // self._sector)):
                 if number in self._sectors:
                     self._show(number, at, buffer[:got])
         return got
 
     def _show(self, number: int, at: int, buffer: memoryview) -> None:
-        sector, start = self._sectors[number], number * SECTOR
+        sector, start = self._sectors[number], number * self._sector
         first, last = max(at, start), min(at + len(buffer), start + len(sector))
         if first < last:
             buffer[first - at : last - at] = sector[first - start : last - start]
@@ -70,10 +76,10 @@ class Pending:
     def _joined(self) -> Iterator[tuple[int, bytearray]]:
         at, data = 0, bytearray()
         for number in sorted(self._sectors):
-            if data and at + len(data) != number * SECTOR:
+            if data and at + len(data) != number * self._sector:
                 yield at, data
                 data = bytearray()
-            at = at if data else number * SECTOR
+            at = at if data else number * self._sector
             data += self._sectors[number]
         if data:
             yield at, data

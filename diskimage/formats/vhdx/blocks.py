@@ -59,17 +59,19 @@ class Blocks:
     """Blocks where the table says; of those in part present, the sectors that their bitmap has.
 
     What is not there is the parent's in a differencing disk, else zeros. CorruptError for a block
-    in a state that is none, or in part present without a parent.
+    in a state that is none, or in part present without a parent. `tables` is `source` as far as
+    table and bitmaps are asked for.
     """
 
     def __init__(
-        self, disk: Disk, source: Source, table: Region, gate: Gate, info: Mapping[str, object]
-    ) -> None:
+        self, disk: Disk, source: Source, tables: Source, table: Region, gate: Gate,
+        info: Mapping[str, object],
+    ) -> None:  # fmt: skip
         self.size, self.block, self.info = disk.size, disk.block, info
         self._disk, self._source = disk, source
-        pages = Pages(source, gate.limits.table_resident)
+        pages = Pages(tables, gate.limits.table_resident)
         self._flat = Flat(pages, table.at, disk.entries, 8, "the block table")
-        self._bitmaps = Pages(source, BITMAPS)
+        self._bitmaps = Pages(tables, BITMAPS)
         self._table = TableDevice(
             size=disk.size,
             block=disk.block,
@@ -82,6 +84,26 @@ class Blocks:
     def runs(self, start: int = 0, stop: int | None = None) -> Iterator[Runs]:
         """The extents of [start, stop). Raises CorruptError, TruncatedError for what is in it."""
         return gathered(self._pieces(start, self.size if stop is None else stop))
+
+    def entry(self, number: int) -> int:
+        """An entry of the table, by its number."""
+        piece = next(self._flat.pieces(number, number + 1))
+        assert piece.entries is not None
+        return words(bytes(piece.entries), "Q")[0]
+
+    def bitmap(self, block: int) -> tuple[int, bytearray]:
+        """Where the bits of a block's sectors are, and they, not to be changed."""
+        disk = self._disk
+        entry = self.entry(disk.bitmap(block))
+        if entry & STATE != layout.PRESENT or entry & PLACE < MIB:
+            raise self._corrupt(block * self.block, f"has no sector bitmap (entry {entry:#x})")
+        at = (entry & PLACE) + block % disk.ratio * disk.bits
+        return at, self._bitmaps.read(at, disk.bits, "a sector bitmap")
+
+    def forget(self) -> None:
+        """Read table and bitmaps anew from now on: they were changed."""
+        self._flat.pages.forget()
+        self._bitmaps.forget()
 
     def _pieces(self, start: int, stop: int) -> Iterator[Runs]:
         for runs in self._table.runs(start, stop):
@@ -110,7 +132,7 @@ class Blocks:
     def _partial(self, start: int, stop: int) -> Iterator[Extent]:
         """The sectors of a block that are present, and between them those that are the parent's."""
         block, skip = divmod(start, self.block)
-        entry = self._entry(self._disk.payload(block))
+        entry = self.entry(self._disk.payload(block))
         if entry & STATE != layout.PARTIAL:
             raise self._corrupt(start, f"is in state {entry & STATE}, which is none")
         if not self._disk.differencing:
@@ -121,7 +143,7 @@ class Blocks:
             raise TruncatedError(text, file=self._source.name, at=self._source.size)
         first, last = skip // sector, -(-(skip + stop - start) // sector)
         base = block * self.block
-        for bit, end, there in stretches(self._bitmap(block), first, last, high_first=False):
+        for bit, end, there in stretches(self.bitmap(block)[1], first, last, high_first=False):
             begin = max(start, base + bit * sector)
             length = min(stop, base + end * sector) - begin
             if there:
@@ -129,21 +151,6 @@ class Blocks:
                 yield Extent(begin, length, Kind.DATA, source=self._source, at=at)
             else:
                 yield Extent(begin, length, Kind.ABSENT)
-
-    def _bitmap(self, block: int) -> bytearray:
-        """The bits of a block's sectors."""
-        disk = self._disk
-        entry = self._entry(disk.bitmap(block))
-        if entry & STATE != layout.PRESENT or entry & PLACE < MIB:
-            raise self._corrupt(block * self.block, f"has no sector bitmap (entry {entry:#x})")
-        length = disk.block // disk.sector // 8
-        at = (entry & PLACE) + block % disk.ratio * length
-        return self._bitmaps.read(at, length, "a sector bitmap")
-
-    def _entry(self, number: int) -> int:
-        piece = next(self._flat.pieces(number, number + 1))
-        assert piece.entries is not None
-        return words(bytes(piece.entries), "Q")[0]
 
     def _corrupt(self, start: int, wrong: str) -> CorruptError:
         at = self._flat.at + 8 * self._disk.payload(start // self.block)

@@ -195,7 +195,7 @@ def begin_bytes(made: Shape) -> bytes:
     raw = bytearray(layout.REGIONS_AT[1] + layout.TABLE_SIZE)
     start = layout.SIGNATURE + CREATOR.encode("utf-16-le")
     raw[: len(start)] = start
-    writes = uuid4().bytes_le, uuid4().bytes_le
+    empty = layout.Header(0, 0, uuid4(), uuid4(), layout.NOBODY, LOG_AT, MIB)
     rows = [
         {"kind": kind.bytes_le, "at": at, "length": length, "required": 1}
         for kind, at, length in (
@@ -205,20 +205,11 @@ def begin_bytes(made: Shape) -> bytes:
     table = layout.TABLE.build({"checksum": 0, "count": len(rows), "reserved": 0})
     table += Array(len(rows), layout.REGION).build(rows)
     for sequence, at in enumerate(layout.HEADERS_AT, 1):
-        header = layout.HEADER.build({
-            "checksum": 0, "sequence": sequence, "file_write": writes[0], "data_write": writes[1],
-            "log": bytes(16), "log_version": 0, "version": 1, "log_length": MIB, "log_at": LOG_AT,
-        })  # fmt: skip
-        raw[at : at + layout.HEADER_SIZE] = _summed(header, layout.HEADER_SIZE)
+        header = empty._replace(sequence=sequence)
+        raw[at : at + layout.HEADER_SIZE] = layout.header_bytes(header)
     for at in layout.REGIONS_AT:
-        raw[at : at + layout.TABLE_SIZE] = _summed(table, layout.TABLE_SIZE)
+        raw[at : at + layout.TABLE_SIZE] = layout.summed(table, layout.TABLE_SIZE)
     return bytes(raw)
-
-
-def _summed(raw: bytes, length: int) -> bytes:
-    """A structure of `length` bytes with its checksum."""
-    raw = raw.ljust(length, b"\0")
-    return raw[:4] + layout.checksum(raw).to_bytes(4, "little") + raw[8:]
 
 
 def metadata_bytes(disk: Disk) -> bytes:

@@ -105,6 +105,5 @@ def _mark(bitmap: bytearray, rows: list[Runs], block: int, disk: Disk) -> None:
                                  remedy="flatten the chain")  # fmt: skip
             first, last = (begin - base) // sector, -(-(stop - base) // sector)
             bits |= (1 << last) - (1 << first)
-    length = disk.block // sector // 8
-    at = block % disk.ratio * length
-    bitmap[at : at + length] = bits.to_bytes(length, "little")
+    at = block % disk.ratio * disk.bits
+    bitmap[at : at + disk.bits] = bits.to_bytes(disk.bits, "little")

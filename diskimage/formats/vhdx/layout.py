@@ -63,8 +63,10 @@ NAME = Struct("key_at" / Int32ul, "value_at" / Int32ul, "key_length" / Int16ul,
 
 
 class Header(NamedTuple):
-    """The header that counts. `log`: the identity of the log's entries, NOBODY for an empty one."""
+    """The header that counts, which lies at `at`. `log`: the identity of the log's entries, NOBODY
+    for an empty one."""
 
+    at: int
     sequence: int
     file_write: UUID
     data_write: UUID
@@ -103,6 +105,11 @@ class Disk(NamedTuple):
         return CHUNK_SECTORS * self.sector // self.block
 
     @property
+    def bits(self) -> int:
+        """Bytes of a block's part of a sector bitmap."""
+        return self.block // self.sector // 8
+
+    @property
     def entries(self) -> int:
         """Entries that the table needs ([MS-VHDX] 2.5)."""
         if self.differencing:
@@ -133,12 +140,18 @@ def _sound(raw: bytes | bytearray, signature: bytes) -> bool:
     return raw[:4] == signature and checksum(raw) == int.from_bytes(raw[4:8], "little")
 
 
+def summed(raw: bytes, length: int) -> bytes:
+    """A structure of `length` bytes with its checksum."""
+    raw = raw.ljust(length, b"\0")
+    return raw[:4] + checksum(raw).to_bytes(4, "little") + raw[8:]
+
+
 def copies(
     source: Source, places: tuple[int, int], length: int, signature: bytes, what: str
-) -> list[bytes]:
-    """The sound ones of two copies of a structure; ChecksumError where there is none."""
-    found = [bytes(read(source, at, length, what)) for at in places]
-    sound = [raw for raw in found if _sound(raw, signature)]
+) -> list[tuple[int, bytes]]:
+    """(place, bytes) of the sound ones of two copies of a structure; ChecksumError without one."""
+    found = [(at, bytes(read(source, at, length, what))) for at in places]
+    sound = [(at, raw) for at, raw in found if _sound(raw, signature)]
     if not sound:
         text = f"neither {what} has a right signature and checksum"
         raise ChecksumError(text, file=source.name, at=places[0])
@@ -150,21 +163,34 @@ def header(source: Source, gate: Gate) -> Header:
     sound = copies(source, HEADERS_AT, HEADER_SIZE, b"head", "VHDX header")
     if len(sound) == 1:
         gate.warn("header", "one of its two headers is damaged, the other one is used")
-    parsed = [fields(HEADER, raw, source, HEADERS_AT[0], "VHDX header") for raw in sound]
-    last = max(parsed, key=_sequence)
-    if len(sound) == 2 and parsed[0].sequence == parsed[1].sequence and sound[0] != sound[1]:
+    parsed = [(fields(HEADER, raw, source, at, "VHDX header"), at) for at, raw in sound]
+    last, place = max(parsed, key=_sequence)
+    same = len(sound) == 2 and parsed[0][0].sequence == parsed[1][0].sequence
+    if same and sound[0][1] != sound[1][1]:
         raise CorruptError("its two headers are of one sequence and differ", file=source.name,
                            at=HEADERS_AT[0])  # fmt: skip
     if last.version != 1:
         raise UnsupportedError(f"a VHDX of version {last.version}", file=source.name)
     if last.log_version and any(last.log):
         raise UnsupportedError(f"a VHDX log of version {last.log_version}", file=source.name)
-    return Header(last.sequence, guid(last.file_write), guid(last.data_write), guid(last.log),
-                  last.log_at, last.log_length)  # fmt: skip
+    return Header(
+        place, last.sequence, guid(last.file_write), guid(last.data_write), guid(last.log),
+        last.log_at, last.log_length,
+    )  # fmt: skip
 
 
-def _sequence(parsed: Any) -> int:
-    return int(parsed.sequence)
+def _sequence(parsed: tuple[Any, int]) -> int:
+    return int(parsed[0].sequence)
+
+
+def header_bytes(header: Header) -> bytes:
+    """The 4 KiB of a header."""
+    raw = HEADER.build({
+        "checksum": 0, "sequence": header.sequence, "file_write": header.file_write.bytes_le,
+        "data_write": header.data_write.bytes_le, "log": header.log.bytes_le, "log_version": 0,
+        "version": 1, "log_length": header.log_length, "log_at": header.log_at,
+    })  # fmt: skip
+    return summed(raw, HEADER_SIZE)
 
 
 def regions(source: Source, gate: Gate) -> dict[UUID, Region]:
@@ -177,7 +203,7 @@ def regions(source: Source, gate: Gate) -> dict[UUID, Region]:
         gate.warn("region-table", "one of its two region tables is damaged, the other one is used")
     at = REGIONS_AT[0]
     found: dict[UUID, Region] = {}
-    for row in _rows(sound[0], TABLE, REGION, source, at, "VHDX region table"):
+    for row in _rows(sound[0][1], TABLE, REGION, source, at, "VHDX region table"):
         kind = guid(row.kind)
         if kind not in (BAT, METADATA):
             if row.required & 1:

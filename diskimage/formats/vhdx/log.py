@@ -6,12 +6,12 @@ that belongs to its sequence; the sequence that ends with the highest number is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from struct import iter_unpack, unpack_from
+from collections.abc import Iterator, Mapping, Sequence
+from struct import iter_unpack, pack, unpack_from
 from typing import NamedTuple
 
 from diskimage.errors import CorruptError, LimitError, TruncatedError
-from diskimage.formats.vhdx.layout import MIB, Header, checksum
+from diskimage.formats.vhdx.layout import MIB, Header, checksum, summed
 from diskimage.limits import Limits
 from diskimage.model import Source
 from diskimage.parse import demand, read
@@ -42,9 +42,7 @@ def replayed(source: Source, header: Header, limits: Limits) -> tuple[Patched, i
     Raises CorruptError where no entry is sound, LimitError, TruncatedError.
     """
     name, length = source.name, header.log_length
-    if length == 0 or length % MIB or header.log_at % MIB or header.log_at < MIB:
-        raise CorruptError(f"a log of {length} bytes at {header.log_at}", file=name)
-    demand(source, header.log_at, length, "the VHDX log")
+    judge(source, header)
     if length > limits.chunk:
         text = f"a log of {length} bytes to be replayed, over chunk {limits.chunk}"
         raise LimitError(text, file=name)
@@ -66,6 +64,31 @@ def replayed(source: Source, header: Header, limits: Limits) -> tuple[Patched, i
         for at, count, data in ring.changes(entry):
             patched.put(at, count, data)
     return patched, len(entries)
+
+
+def judge(source: Source, header: Header) -> None:
+    """CorruptError, TruncatedError where there is no room for a log."""
+    length = header.log_length
+    if length == 0 or length % MIB or header.log_at % MIB or header.log_at < MIB:
+        raise CorruptError(f"a log of {length} bytes at {header.log_at}", file=source.name)
+    demand(source, header.log_at, length, "the VHDX log")
+
+
+def entry_bytes(header: Header, sectors: Sequence[tuple[int, bytes]], size: int) -> bytes:
+    """An entry, alone in its log, that writes `sectors` (place, 4 KiB) to a file of `size` bytes.
+
+    It is the first one of the log that `header` names.
+    """
+    head = described(len(sectors)) * SECTOR
+    length = head + len(sectors) * SECTOR
+    raw = bytearray(pack("<4s4xIIQI4x", b"loge", length, 0, 1, len(sectors)))
+    raw += header.log.bytes_le + pack("<QQ", size, size)
+    for at, data in sectors:
+        raw += pack("<4s4s8sQQ", b"desc", data[-4:], data[:8], at, 1)
+    raw += bytes(head - len(raw))
+    for _, data in sectors:
+        raw += pack("<4sI", b"data", 0) + data[8:-4] + pack("<I", 1)
+    return summed(bytes(raw), length)
 
 
 def _active(found: Mapping[int, Entry], length: int) -> list[Entry]:

@@ -8,9 +8,12 @@ from diskimage.errors import CorruptError
 from diskimage.formats.vhdx import layout, log
 from diskimage.formats.vhdx.blocks import Blocks
 from diskimage.formats.vhdx.layout import SIGNATURE, Disk, Header
+from diskimage.formats.vhdx.write import Headers, Table
+from diskimage.layers.growing import Growing
 from diskimage.layers.overlay import Overlay
 from diskimage.model import Bid, Device, Gate, Look, Source
 from diskimage.parse import read
+from diskimage.sources.pending import Pending
 from diskimage.words import size_text
 
 NAMES = ("relative_path", "volume_path", "absolute_win32_path")
@@ -46,9 +49,12 @@ def open_vhdx(source: Source, gate: Gate) -> Device:
     if 8 * disk.entries > table.length:
         text = f"a block table of {table.length} bytes, the disk needs {disk.entries} entries"
         raise CorruptError(text, file=source.name, at=table.at)
-    layer = Blocks(disk, file, table, gate, info(header, disk, entries, source))
+    pending = Pending(file, log.SECTOR)
+    layer = Blocks(disk, file, pending, table, gate, info(header, disk, entries, source))
     parent = _parent(disk, source, gate) if disk.differencing else None
-    return layer if parent is None else Overlay(layer, parent)
+    whole = layer if parent is None else Overlay(layer, parent)
+    room = Table(layer, whole, disk, table, Headers(header), source, file, pending)
+    return Growing(layer, whole, room)
 
 
 def info(header: Header, disk: Disk, entries: int, source: Source) -> dict[str, object]:
