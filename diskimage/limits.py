@@ -40,6 +40,7 @@ class Limits:
     key_memory: int = 1 << 30  # of Argon2: the most that cryptsetup takes unless it is told to
     key_filled: int = 32 << 30  # bytes, all passes of Argon2: half a minute in one lane
     property_list: int = 64 * MIB  # of a DMG or bundle: tables of 300 GiB in 256 KiB chunks
+    block_map: int = 64 * MIB  # a bmap: half a million ranges, each with its SHA-256
     problems: int = 1000  # of one check report: the rest is counted, not listed
     split_parts: int = 9999  # of a split set
 

@@ -164,6 +164,11 @@ def measure(
 @click.option("--block-size", type=SIZE, help="Copy through memory, so many bytes at a time.")
 @click.option("--direct", is_flag=True, help="Pass the page cache.")
 @click.option("--verify", is_flag=True, help="Read the target back before it is published.")
+@click.option("--bmap", type=click.Path(), metavar="FILE",
+              help="Copy what this bmap maps, each range held to its digest.")  # fmt: skip
+@click.option("--leave-unmapped", is_flag=True,
+              help="Leave as it is on a device what the bmap leaves out; else it becomes zeros.",
+              )  # fmt: skip
 @click.option("--allow-device", is_flag=True, help="TARGET may be a block device.")
 @SALVAGE
 @SPARSE
@@ -174,8 +179,9 @@ def measure(
 @JSON
 def copy(
     source: str, target: str, hashes: tuple[str, ...], block_size: int | None, direct: bool,
-    verify: bool, allow_device: bool, salvage: bool, sparse: bool, overwrite: bool,
-    no_fsync: bool, threads: int | None, progress: str, as_json: bool,
+    verify: bool, bmap: str | None, leave_unmapped: bool, allow_device: bool, salvage: bool,
+    sparse: bool, overwrite: bool, no_fsync: bool, threads: int | None, progress: str,
+    as_json: bool,
 ) -> int:  # fmt: skip
     """Copy the bytes of SOURCE, a file or device, as they stand; "-" is a pipe at either end."""
     from diskimage.jobs.copy import copy as job
@@ -184,7 +190,8 @@ def copy(
         done = job(
             source, target, hashes=names(hashes), sparse=sparse, block_size=block_size,
             threads=threads, direct=direct, durable=not no_fsync, verify=verify,
-            salvage=salvage, overwrite=overwrite, allow_device=allow_device, progress=report,
+            salvage=salvage, bmap=bmap, leave_unmapped=leave_unmapped, overwrite=overwrite,
+            allow_device=allow_device, progress=report,
         )  # fmt: skip
     out = sys.stderr if target == "-" else sys.stdout
     if as_json:
@@ -195,6 +202,8 @@ def copy(
         print(f"copied {escape(done.target)}: {show.bytes_text(done.size)}{how}")
     for name, value in done.digests.items():
         print(f"{name}  {value}  {escape(done.source)}", file=out)
+    if done.mapped is not None:
+        print(f"mapped {show.bytes_text(done.mapped)} of it", file=out)
     if done.verified is not None:
         past = {"direct": "by direct reads", "dropped": "after the cache was asked to drop it"}
         print(f"verified {past[done.verified]}", file=out)

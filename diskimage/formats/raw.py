@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from diskimage.disc.reduce import losses as reduced, user_bytes
+from diskimage.errors import UsageError
+from diskimage.layers import bmap as sidecar
 from diskimage.layers.concat import Concat
 from diskimage.layers.gather import hole
 from diskimage.layers.plain import Plain
@@ -22,6 +24,7 @@ from diskimage.model import (
     Gate,
     Look,
     Loss,
+    Option,
     Plan,
     Put,
     Runs,
@@ -70,24 +73,48 @@ def probe(look: Look) -> Bid | None:
     return None
 
 
-def open_raw(source: Source, gate: Gate) -> Device:
-    """The file, and the parts of the set that its name begins."""
+def open_raw(source: Source, gate: Gate, *, bmap: str | None = None) -> Device:
+    """The file, and the parts of the set that its name begins.
+
+    With the name of a `bmap` beside it, what that leaves out is a hole. CorruptError where it is of
+    another image.
+    """
     device = RawDevice(parts(source, gate))
     if device.size % SECTOR:
         gate.warn("size", f"{device.size} bytes are no whole number of {SECTOR}-byte sectors")
-    return device
+    if bmap is None:
+        return device
+    part = gate.part(bmap)
+    found = sidecar.load(part, gate.limits)
+    sidecar.demand_size(found, device.size, part.name)
+    return sidecar.Mapped(device, found.ranges)
 
 
-def losses(what: Device | Disc) -> list[Loss]:
+def losses(what: Device | Disc, **_: object) -> list[Loss]:
     """A raw image holds every byte of a disk, and of a disc its first data track."""
     return reduced(what)
 
 
-def create(what: Device | Disc, stem: str) -> Plan:
-    """Every byte in place, zeros as holes."""
+def create(what: Device | Disc, stem: str, *, bmap: bool | str = False) -> Plan:
+    """Every byte in place, zeros as holes; then the `bmap`, if it is asked for."""
+    if not isinstance(bmap, bool):
+        raise UsageError(f"bmap {bmap}", remedy="true or false")
     device = user_bytes(what)
-    yield Copy(device.runs(), 0)
+    if not bmap:
+        yield Copy(device.runs(), 0)
+        yield Size(device.size)
+        return
+    ranges, digests = sidecar.stored(device), list[str]()
+    sums = sidecar.RangeSums(ranges, sidecar.DEFAULT, lambda _, digits: digests.append(digits))
+    yield Copy(device.runs(), 0, sums=(sums,))
     yield Size(device.size)
+    told = sidecar.Bmap("2.0", device.size, sidecar.BLOCK, ranges, digests=tuple(digests))
+    yield Put(0, sidecar.text(told), file=f"{stem}.bmap")
+
+
+def in_order(*, bmap: bool | str = False) -> bool:
+    """Whether a plan with these options writes one output from its first byte to its last."""
+    return bmap is False
 
 
 FORMAT = Format(
@@ -99,5 +126,8 @@ FORMAT = Format(
     open=open_raw,
     losses=losses,
     create=create,
-    in_order=True,
-)
+    in_order=in_order,
+    options=(Option("bmap", "true or false", "the ranges that take space in the source, each with "
+                    "its SHA-256, in a file beside it; false unless said"),),
+    opens=(Option("bmap", "NAME", "a bmap beside the image: what it leaves out is a hole"),),
+)  # fmt: skip

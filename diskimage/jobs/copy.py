@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from threading import Event
+from typing import TYPE_CHECKING
 
 from diskimage.engine.batch import Buffers
 from diskimage.engine.copy import Work, digest, write_sparse
@@ -22,8 +23,8 @@ from diskimage.jobs.opening import told, work
 from diskimage.jobs.publishing import PIPE, refuse
 from diskimage.kernels.copying import clone_range
 from diskimage.layers.plain import Plain
-from diskimage.limits import MIB
-from diskimage.model import Copy, Device, Finding, Plan, Put, Sink, Size, Source
+from diskimage.limits import LIMITS, MIB
+from diskimage.model import Copy, Device, Finding, Plan, Put, Sink, Size, Source, Target
 from diskimage.ranges import Ranges
 from diskimage.sinks.device import DeviceSink
 from diskimage.sinks.direct import DirectSink, DirectTarget
@@ -33,6 +34,9 @@ from diskimage.sources.anything import as_source
 from diskimage.sources.device import is_device
 from diskimage.sources.direct import ALIGN, DirectSource, open_direct
 from diskimage.sources.file import FileSource
+
+if TYPE_CHECKING:
+    from diskimage.layers.bmap import Bmap
 
 STDIN = "<standard input>"
 PROOF = "sha256"  # of what is verified, where no digest is asked for
@@ -44,7 +48,8 @@ ROOM = 32 * MIB  # of all reads under way; digests hold four more
 class Copied:
     """What a copy did. `written` counts bytes really written; `digests` are of all `size` bytes;
     `verified` says how the target was read back: "direct", "dropped", or None where it was not;
-    `bad` what could not be read and is zeros, where the rest was salvaged."""
+    `bad` what could not be read and is zeros, where the rest was salvaged; `mapped` the bytes that
+    a bmap says matter, each range held to its digest if it has one, None without a bmap."""
 
     source: str
     target: str
@@ -56,13 +61,14 @@ class Copied:
     warnings: tuple[Finding, ...]
     seconds: float
     bad: Ranges = field(default_factory=Ranges)
+    mapped: int | None = None
 
     def to_json(self) -> dict[str, object]:
         """One document."""
         return {
             "source": self.source, "target": self.target, "size": self.size,
             "written": self.written, "digests": dict(self.digests), "verified": self.verified,
-            "shared": self.shared, "seconds": round(self.seconds, 3),
+            "shared": self.shared, "mapped": self.mapped, "seconds": round(self.seconds, 3),
             "bad": [[r.start, r.length] for r in self.bad], "warnings": told(self.warnings),
         }  # fmt: skip
 
@@ -78,6 +84,8 @@ class _Job:
     direct: bool
     salvage: bool = False
     tried: Survey = WHOLE
+    bmap: Bmap | None = None
+    leave: bool = False
     closing: ExitStack = field(default_factory=ExitStack)
     size: int = 0
     verified: str | None = None
@@ -97,6 +105,8 @@ def copy(
     durable: bool = True,
     verify: bool = False,
     salvage: bool = False,
+    bmap: str | os.PathLike[str] | Source | None = None,
+    leave_unmapped: bool = False,
     overwrite: bool = False,
     allow_device: bool = False,
     progress: Report | None = None,
@@ -107,8 +117,10 @@ def copy(
     Blocks are shared where the file system can (reflink), else holes stay holes; `sparse` looks for
     zeros too. `block_size` is that of reads and writes through memory, which it asks for; `direct`
     passes the page cache. `salvage` reads all first: what the medium does not give is zeros, listed
-    as `bad`. `verify` reads the target back before it is published. A block device is
-    written with `allow_device` alone, and only while nobody uses it.
+    as `bad`. `verify` reads the target back before it is published. What a `bmap` leaves out is
+    holes of a file and zeros on a device, or with `leave_unmapped` stays as it was there; what it
+    maps is held to its digests. A block device is written with `allow_device` alone, and only while
+    nobody uses it.
 
     Raises ExistsError, BusyError, TooSmallError before the first byte; ChecksumError, ChangedError,
     NoSpaceError, IoError, CancelledError: a file is not published then.
@@ -120,19 +132,24 @@ def copy(
         raise UsageError("a pipe cannot be read back")
     if source == PIPE and salvage:
         raise UsageError("a pipe cannot be read twice, which --salvage does")
-    job.salvage = salvage
+    job.salvage, job.leave = salvage, leave_unmapped
+    if bmap is not None:
+        job.bmap = _bmap(bmap, job)
+    if leave_unmapped and (job.bmap is None or sparse):
+        raise UsageError("what is unmapped is told by a bmap, not by zeros",
+                         remedy="--bmap FILE, and no --sparse")  # fmt: skip
     given = None if source == PIPE else as_source(source)
     with job.closing:
         if given is not None and given is not source:
             job.closing.callback(given.close)
-        sink = _sink(path, given, overwrite, durable, allow_device)
+        sink = _sink(path, given, overwrite, durable, allow_device, leave=leave_unmapped)
         final = DirectSink(sink) if direct and not isinstance(sink, PipeSink) else sink
         run(_stream(final, job) if given is None else _plan(given, final, job), final, job.work)
     digests = {name: job.sums[name].hexdigest() for name in hashes}
     return Copied(
         STDIN if given is None else given.name, path, job.size, job.work.watch.progress.written,
         digests, job.verified, job.shared, (*job.warnings, *job.tried.reasons),
-        time.monotonic() - began, job.tried.bad,
+        time.monotonic() - began, job.tried.bad, None if job.bmap is None else job.bmap.mapped,
     )  # fmt: skip
 
 
@@ -157,8 +174,9 @@ def _job(
 
 
 def _sink(
-    path: str, source: Source | None, overwrite: bool, durable: bool, allow_device: bool
-) -> FileSink | DeviceSink | PipeSink:
+    path: str, source: Source | None, overwrite: bool, durable: bool, allow_device: bool, *,
+    leave: bool,
+) -> FileSink | DeviceSink | PipeSink:  # fmt: skip
     if path == PIPE:
         return PipeSink(sys.stdout.fileno(), "<standard output>")
     guard = refuse(() if source is None else (source,))
@@ -168,7 +186,35 @@ def _sink(
         remedy = "say --allow-device if all that is on it may be lost"
         raise UsageError("is a device", file=path, remedy=remedy)
     guard(path)
-    return DeviceSink(path, 0 if source is None else source.size, durable=durable)
+    size = 0 if source is None else source.size
+    return DeviceSink(path, size, durable=durable, leave=leave)
+
+
+def _bmap(bmap: str | os.PathLike[str] | Source, job: _Job) -> Bmap:
+    """The bmap, judged; a warning where it has no digests."""
+    from diskimage.layers.bmap import load  # only who has one pays
+
+    if job.salvage:
+        raise UsageError("what a bmap holds to its digests is not salvaged", remedy="one of both")
+    source = as_source(bmap)
+    try:
+        found = load(source, LIMITS)
+    finally:
+        if source is not bmap:
+            source.close()
+    if not found.algorithm:
+        text = f"the bmap is of version {found.version}, which has no digests"
+        job.warnings.append(Finding("checksum", text))
+    return found
+
+
+def _judging(job: _Job, file: str) -> tuple[Sum, ...]:
+    """What holds the ranges of the bmap to their digests while they pass."""
+    if job.bmap is None or not job.bmap.algorithm:
+        return ()
+    from diskimage.layers.bmap import Judge, RangeSums
+
+    return (RangeSums(job.bmap.ranges, job.bmap.algorithm, Judge(job.bmap, file)),)
 
 
 def _plan(source: Source, sink: Sink, job: _Job) -> Plan:
@@ -178,9 +224,11 @@ def _plan(source: Source, sink: Sink, job: _Job) -> Plan:
     device: Device = Plain(_direct(source, target, job) if job.direct else source)
     if job.salvage:
         device, job.tried = salvaged(device, job.work)
+    if job.bmap is not None:
+        device = _mapped(device, job.bmap, source.name, solid=job.leave)
     job.work.watch.begin("copy", source.size)
-    sums = tuple(job.sums.values())
-    whole = not job.tried.bad
+    sums = (*job.sums.values(), *_judging(job, source.name))
+    whole = not job.tried.bad and job.bmap is None
     if whole and isinstance(source, FileSource) and _shares(source, sink, job):
         job.shared = True
         digest(guarded(device), sums, job.work) if sums else job.work.watch.passed(source.size)
@@ -191,6 +239,13 @@ def _plan(source: Source, sink: Sink, job: _Job) -> Plan:
         source.unchanged()
     if job.verify:
         _verify(sink, job, device)
+
+
+def _mapped(device: Device, bmap: Bmap, file: str, *, solid: bool) -> Device:
+    from diskimage.layers.bmap import Mapped, demand_size
+
+    demand_size(bmap, device.size, file)
+    return Mapped(device, bmap.ranges, solid=solid)
 
 
 def _shares(source: FileSource, sink: Sink, job: _Job) -> bool:
@@ -227,27 +282,54 @@ def _verify(sink: Sink, job: _Job, device: Device | None = None) -> None:
     target.sync()
     name = next(iter(job.sums))
     path = str(getattr(target, "path", target.name))
-    job.verified = read_back(path, job.size, job.sums[name], name, job.work, device)
+    job.verified = read_back(path, job.size, job.sums[name], name, job.work, device, job.bmap)
 
 
 def _stream(sink: Sink, job: _Job) -> Plan:
     """The standard input: read in order, digested and written as it comes."""
     fd = sys.stdin.fileno()
     job.work.watch.begin("copy", 0)
-    with Feeder(job.sums.values()) as feeder:
+    sums = (*job.sums.values(), *_judging(job, STDIN))
+    mapped = None if job.bmap is None else Ranges(job.bmap.ranges)
+    with Feeder(sums) as feeder:
         while piece := _read(fd, job.work.window):
-            if job.sums:
+            parts = [(job.size, piece)]
+            if mapped is not None:
+                parts = list(_wanted(piece, job.size, mapped, sink.target()))
+            if sums:
                 feeder.feed(piece)
-            if job.sparse:
-                write_sparse(piece, job.size, sink.target())
-            else:
-                yield Put(job.size, piece)
+            for at, part in parts:
+                if job.sparse:
+                    write_sparse(part, at, sink.target())
+                else:
+                    yield Put(at, part)
             job.size += len(piece)
             job.work.watch.passed(len(piece), read=len(piece), written=len(piece))
         feeder.finish()
+    if job.bmap is not None:
+        from diskimage.layers.bmap import demand_size  # as in `_bmap`
+
+        demand_size(job.bmap, job.size, STDIN)
     yield Size(job.size)
     if job.verify:
         _verify(sink, job)
+
+
+def _wanted(
+    piece: memoryview, start: int, mapped: Ranges, target: Target
+) -> Iterator[tuple[int, memoryview]]:
+    """The parts of what came from byte `start` on that are to be written, and where.
+
+    What is not mapped is zeros from here on, also for digests.
+    """
+    stop = start + len(piece)
+    for gap in Ranges([(start, len(piece))]) - mapped.clip(start, stop):
+        piece[gap.start - start : gap.stop - start] = bytes(gap.length)
+    if not target.fresh:
+        yield start, piece
+        return
+    for one in mapped.clip(start, stop):
+        yield one.start, piece[one.start - start : one.stop - start]
 
 
 def _read(fd: int, length: int) -> memoryview:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from diskimage.engine.compare import differing
 from diskimage.engine.copy import Work, digest
@@ -16,13 +17,18 @@ from diskimage.sources.device import is_device, open_device
 from diskimage.sources.direct import DirectSource, open_direct
 from diskimage.sources.file import open_file
 
+if TYPE_CHECKING:
+    from diskimage.layers.bmap import Bmap
+
 
 def read_back(
-    path: str, size: int, expected: Sum, name: str, work: Work, wanted: Device | None
-) -> str:
+    path: str, size: int, expected: Sum, name: str, work: Work, wanted: Device | None,
+    bmap: Bmap | None = None,
+) -> str:  # fmt: skip
     """Read `size` bytes of `path` past the cache and compare their digest `name` with `expected`.
 
-    `wanted`, what was to be written, tells where a difference is. Gives how the cache was passed:
+    `wanted`, what was to be written, tells where a difference is; what a `bmap` leaves out counts
+    as zeros. Gives how the cache was passed:
     "direct" (O_DIRECT) or "dropped" (posix_fadvise, a wish that the system may ignore). Raises
     ChecksumError with the first differing range.
     """
@@ -35,7 +41,9 @@ def read_back(
     try:
         if direct is None and hasattr(os, "posix_fadvise") and plain.fd is not None:
             os.posix_fadvise(plain.fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        written = Slice(Plain(source), 0, size)
+        written: Device = Slice(Plain(source), 0, size)
+        if bmap is not None:
+            written = _mapped(written, bmap)
         work.watch.begin("verify", size)
         found = new(name)
         digest(guarded(written), (found,), work)
@@ -46,6 +54,12 @@ def read_back(
             os.close(direct)
         plain.close()
     return "dropped" if direct is None else "direct"
+
+
+def _mapped(device: Device, bmap: Bmap) -> Device:
+    from diskimage.layers.bmap import Mapped  # few have one
+
+    return Mapped(device, bmap.ranges)
 
 
 def _differs(path: str, written: Device, wanted: Device | None, work: Work) -> ChecksumError:

@@ -22,12 +22,14 @@ ZERO_PIECE = 256 << 20  # of one ioctl, which cannot be interrupted
 
 
 class DeviceTarget:
-    """An open block device; its old content shows wherever nothing was written."""
+    """An open block device; its old content shows wherever nothing was written.
 
-    fresh = False
+    `leave`: let it, where nothing is to be written; nobody counts on zeros there.
+    """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, leave: bool = False) -> None:
         refuse_busy(path)
+        self.fresh = leave
         self.name = self.path = path
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC)
@@ -101,9 +103,11 @@ class DeviceTarget:
 class DeviceSink:
     """A sink of one output: the block device `path`, which is to take at least `size` bytes."""
 
-    def __init__(self, path: str, size: int = 0, *, durable: bool = True) -> None:
+    def __init__(
+        self, path: str, size: int = 0, *, durable: bool = True, leave: bool = False
+    ) -> None:
         self._durable = durable
-        self._target = DeviceTarget(path)
+        self._target = DeviceTarget(path, leave=leave)
         try:
             self._target.demand(size)
         except BaseException:
