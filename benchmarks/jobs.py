@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chd import chds
 from content import islands, mixed, scattered
+from disks import at_random, dmgs, e01s, tables
 from measure import DIM, Job, ours, peer, shell
 from vmdk import vmdks
 
@@ -222,4 +223,8 @@ FAMILIES = {
     "qcow2-write": qcow2_write,
     "chd": chds,
     "vmdk": vmdks,
+    "tables": tables,
+    "dmg": dmgs,
+    "e01": e01s,
+    "random": at_random,
 }
