@@ -43,6 +43,12 @@ class Claims:
         byte = number >> 3
         return 0 <= byte < len(self._taken) and bool(self._taken[byte] >> (number & 7) & 1)
 
+    def give(self, at: int) -> None:
+        """The unit at `at` is not taken any more."""
+        number = (at - self._first) // self._unit
+        if self.holds(at):
+            self._taken[number >> 3] &= ~(1 << (number & 7))
+
     def _mark(self, number: int, units: int) -> bool:
         """Set the bits of some units; whether one was set before."""
         shared = False

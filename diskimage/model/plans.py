@@ -104,6 +104,31 @@ class Writable(Device, Protocol):
         ...
 
 
+@runtime_checkable
+class Resizable(Writable, Protocol):
+    """A writable device whose guest can become larger or smaller."""
+
+    def plan_resize(self, size: int) -> Plan:
+        """Make the guest `size` bytes: what it gains reads as zeros, what it loses is gone. A crash
+        leaves the one size or the other. What is read changes with the next opening of the file."""
+        ...
+
+
+@runtime_checkable
+class Layered(Writable, Protocol):
+    """A writable device that may lie over a backing; ABSENT in `layer`, the backing answers."""
+
+    @property
+    def layer(self) -> Device: ...
+    def plan_forget(self, start: int, length: int) -> Plan:
+        """Let the backing answer for the whole blocks of a range."""
+        ...
+
+    def plan_backing(self, name: str | None, format: str | None) -> Plan:
+        """Name another backing, or none. What is read changes with the next opening of the file."""
+        ...
+
+
 class Target(Protocol):
     """One output of a sink. `fresh`: unwritten bytes read as zeros."""
 

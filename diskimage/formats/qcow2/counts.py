@@ -131,6 +131,7 @@ class Counts:
             self._changed.add(number)
             if block[skip] == 0:
                 free.append(cluster)
+                self._claims.give(cluster << self._bits)
         self._freed.clear()
         yield from self._put()
         for start, length in Ranges((cluster, 1) for cluster in free):

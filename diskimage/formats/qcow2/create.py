@@ -17,6 +17,7 @@ from diskimage.codecs import deflate, zstd
 from diskimage.disc.reduce import losses as reduced, user_bytes
 from diskimage.errors import LimitError, UsageError
 from diskimage.formats.qcow2 import layout
+from diskimage.formats.qcow2.amend import demand_room, extension, stored
 from diskimage.formats.qcow2.layout import COMPRESSED, COPIED, LENGTH_V2
 from diskimage.formats.qcow2.refcounts import Refcounts, closing
 from diskimage.layers.gather import hole
@@ -275,16 +276,13 @@ def header_bytes(made: Shape, refcounts_at: int, refcount_clusters: int) -> byte
     """The first cluster as far as it is not zero. UsageError where a name does not fit in it."""
     extensions = b""
     if made.backing is not None and made.backing_format is not None:
-        extensions += _extension(layout.BACKING_FORMAT, _stored(made.backing_format))
-    extensions += _extension(layout.END, b"")
-    name = b"" if made.backing is None else _stored(made.backing)
+        extensions += extension(layout.BACKING_FORMAT, stored(made.backing_format))
+    extensions += extension(layout.END, b"")
+    name = b"" if made.backing is None else stored(made.backing)
     length = LENGTH if made.version == 3 else LENGTH_V2
-    name_at = length + len(extensions)
-    if len(name) > layout.NAME_MOST or name_at + len(name) > made.cluster or b"\0" in name:
-        raise UsageError(f"the name of the backing file does not fit: {len(name)} bytes",
-                         remedy="use a shorter name, or larger clusters")  # fmt: skip
+    name_at = demand_room(length + len(extensions), name, made.cluster)
     fields = {
-        "version": made.version, "backing_at": name_at if name else 0, "backing_length": len(name),
+        "version": made.version, "backing_at": name_at, "backing_length": len(name),
         "cluster_bits": made.cluster_bits, "size": made.size, "encryption": 0,
         "l1_entries": made.l1_entries, "l1_at": made.cluster, "refcounts_at": refcounts_at,
         "refcount_clusters": refcount_clusters, "snapshots": 0, "snapshots_at": 0,
@@ -295,21 +293,8 @@ def header_bytes(made: Shape, refcounts_at: int, refcount_clusters: int) -> byte
     return head + extensions + name
 
 
-def _stored(text: str) -> bytes:
-    """A name as the file holds it. UsageError where no bytes say it."""
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        raise UsageError(f"the name {text!a} cannot be stored", remedy="use UTF-8") from None
-
-
 def _v3(made: Shape) -> Mapping[str, int]:
     return {
         "incompatible": layout.COMPRESSION if made.zstd else 0, "compatible": 0, "autoclear": 0,
         "refcount_order": made.refcount_order, "length": LENGTH,
     }  # fmt: skip
-
-
-def _extension(kind: int, data: bytes) -> bytes:
-    head: bytes = layout.EXTENSION.build({"type": kind, "length": len(data)})
-    return head + data.ljust(rounded(len(data), 8), b"\0")

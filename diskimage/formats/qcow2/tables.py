@@ -116,6 +116,12 @@ class Tables:
         table.content[at : at + self._width] = raw[: self._width]
         table.sectors.add(at // UNIT)
 
+    def moved(self, header: Header) -> None:
+        """The L1 table is where `header` says, as long as that says; nothing is held."""
+        directory = self._nested.directory._replace(at=header.l1_at, entries=header.tables)
+        self._header, self._nested = header, self._nested._replace(directory=directory)
+        directory.pages.forget()
+
     def plan(self) -> Plan:
         """Put what changed: tables before the entries that name them. Then nothing is held."""
         for table in self._changed.values():

@@ -11,19 +11,27 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
-from diskimage.errors import CorruptError
+from diskimage.errors import (
+    CorruptError,
+    LimitError,
+    RefusedReferenceError,
+    UnsupportedError,
+    UsageError,
+)
 from diskimage.formats.qcow2 import layout
+from diskimage.formats.qcow2.amend import renamed
 from diskimage.formats.qcow2.counts import Counts
 from diskimage.formats.qcow2.layout import COMPRESSED, COPIED, OFFSET, ZERO, Header
+from diskimage.formats.qcow2.preparing import announced, claimed
 from diskimage.formats.qcow2.tables import Entry, Tables
 from diskimage.layers.claims import Claims
 from diskimage.layers.gather import hole
-from diskimage.layers.table import TableDevice, words
+from diskimage.layers.overlay import Overlay
+from diskimage.layers.table import TableDevice
 from diskimage.model import (
     Barrier,
     Copy,
     Device,
-    Finding,
     Gate,
     Kind,
     Plan,
@@ -39,9 +47,8 @@ from diskimage.words import rounded
 
 ALL = (1 << 32) - 1  # the bitmap of a cluster whose subclusters are all stored
 ZEROS = ALL << 32  # all read as zeros
-AUTOCLEAR_AT = 88
-BITMAP_FLAGS_AT = 12  # of a row of the bitmap directory
-IN_USE = 1
+SECTOR = 512
+SIZE_AT, L1_AT = 24, 36  # of the header; the L1 table's entries and place
 
 
 def unwritable(header: Header) -> str | None:
@@ -113,6 +120,89 @@ class Growing:
         yield from self._tables.plan()
         yield from self._counts.plan_lowered()
 
+    def plan_resize(self, size: int) -> Plan:
+        """Make the guest `size` bytes; what it gains reads as zeros, whatever the backing holds.
+
+        UsageError for no whole number of sectors, RefusedReferenceError where the backing is not
+        open, UnsupportedError where snapshots do not tell their size.
+        """
+        self._demand_resizable(size)
+        yield from self._begun()
+        yield from self.plan_flush()
+        old, header = self.size, self._header._replace(size=size)
+        if size < old:  # first the size, for what is cut off may be gone by the next crash
+            yield from self._said_size(size)
+            yield from self._say_all(rounded(size, self.block), old, Entry(0))
+            yield from self.plan_flush()
+        elif header.tables > header.l1_entries:
+            header = yield from self._longer(header)
+        self._header = header
+        self._tables.moved(header)
+        self.size = self.layer.size = size
+        if isinstance(self.whole, Overlay):
+            self.whole.size = size
+        if size > old:
+            hidden = self.whole.bottom.size if isinstance(self.whole, Overlay) else 0
+            edge = min(size, rounded(max(old, hidden), self.block))
+            yield from self.plan_zero(old, edge - old)
+            yield from self.plan_forget(edge, size - edge)
+            yield from self.plan_flush()
+            yield from self._said_size(size)
+
+    def _demand_resizable(self, size: int) -> None:
+        header, name = self._header, self._source.name
+        if size % SECTOR:
+            raise UsageError(f"{size} bytes are no whole number of sectors of {SECTOR}", file=name)
+        if size > self.size and header.backing is not None and self.whole is self.layer:
+            raise RefusedReferenceError(
+                "what it gains has to hide what its backing holds there", file=name,
+                remedy="allow its backing with --references siblings, or a directory",
+            )  # fmt: skip
+        rows = layout.snapshots(header, self._source, self._gate.limits)
+        if any(row.disk_size is None for row in rows):
+            raise UnsupportedError(
+                "its snapshots do not tell the size that they had", file=name,
+                remedy="delete them with qemu-img snapshot -d, or convert the image",
+            )  # fmt: skip
+
+    def _longer(self, header: Header) -> Generator[Step, Any, Header]:
+        """Copy the L1 table to where it has room for the tables of `header`, and name it there."""
+        counts = yield from self._begun()
+        length = 8 * header.tables
+        if length > self._gate.limits.l1_table:
+            text = f"an L1 table of {length} bytes, over l1_table {self._gate.limits.l1_table}"
+            raise LimitError(text, file=self._source.name, remedy="convert it to larger clusters")
+        clusters = -(-length // self.block)
+        old_at, old_length = header.l1_at, 8 * header.l1_entries
+        table = read(self._source, old_at, old_length, "L1 table")
+        to = counts.take_row(clusters)
+        yield Put(to, table.ljust(clusters * self.block, b"\0"))
+        yield from counts.plan_raised()
+        entries = header.tables
+        yield Put(L1_AT, entries.to_bytes(4, "big") + to.to_bytes(8, "big"))
+        yield Barrier()
+        if old_length:
+            counts.free(old_at, old_length)
+        return header._replace(l1_at=to, l1_entries=entries)
+
+    def _said_size(self, size: int) -> Plan:
+        yield Put(SIZE_AT, size.to_bytes(8, "big"))
+        yield Barrier()
+
+    def plan_backing(self, name: str | None, format: str | None) -> Plan:
+        """Name another backing, or none, in the header; what is read changes with the next open.
+
+        UsageError where the names do not fit into the first cluster.
+        """
+        yield from self._begun()
+        yield from self.plan_flush()
+        first = read(self._source, 0, self.block, "first cluster")
+        new = renamed(self._header, bytes(first), name, format)
+        stop = max(len(new), len(first.rstrip(b"\0")))
+        yield Put(0, new.ljust(stop, b"\0"))
+        yield Barrier()
+        self._header = layout.load(self._source, self._gate.limits)
+
     def _begun(self) -> Generator[Step, Any, Counts]:
         """The refcounts; before the first change say in the file what changes make untrue.
 
@@ -121,48 +211,14 @@ class Growing:
         if self._counts is None:
             claims = Claims(self._source, 0, self.block, self._gate.limits)
             counts = Counts(self._header, self._source, self._gate.limits, claims)
-            for problem in self._claimed(claims, counts):
+            for problem in claimed(self._header, self._source, claims, counts.table):
                 raise CorruptError(
                     f"{problem.message}: it is not written", file=self._source.name, at=problem.at,
                     remedy="mend it first, with qemu-img check -r all",
                 )  # fmt: skip
-            yield from self._announced()
+            yield from announced(self._header, self._source, self._gate)
             self._claims, self._counts = claims, counts
         return self._counts
-
-    def _claimed(self, claims: Claims, counts: Counts) -> Iterator[Finding]:
-        """Claim the clusters of the header, of both directories and of the tables they name."""
-        header, cluster = self._header, self.block
-        yield from claims.take(0, 1, "the header", 0)
-        length = header.refcount_clusters * cluster
-        yield from claims.take(header.refcounts_at, length, "the refcount table", 48)
-        for row, at in enumerate(counts.table):
-            if at:
-                entry_at = header.refcounts_at + 8 * row
-                yield from claims.take(at, 1, "a refcount block", entry_at)
-        if header.l1_entries == 0:
-            return
-        raw = read(self._source, header.l1_at, 8 * header.l1_entries, "L1 table")
-        yield from claims.take(header.l1_at, len(raw), "the L1 table", 40)
-        for row, entry in enumerate(words(raw, "Q", big_endian=True)):
-            if entry & OFFSET:
-                yield from claims.take(entry & OFFSET, 1, "an L2 table", header.l1_at + 8 * row)
-
-    def _announced(self) -> Plan:
-        """Bitmaps do not follow what is written: they are in use from now on, as after a crash.
-        Autoclear bits that are not known to stay true are cleared."""
-        header = self._header
-        if header.autoclear & ~layout.BITMAPS:
-            yield Put(AUTOCLEAR_AT, (header.autoclear & layout.BITMAPS).to_bytes(8, "big"))
-        followed = header.autoclear & layout.BITMAPS
-        rows = list(layout.bitmaps(header, self._source, self._gate.limits)) if followed else []
-        for row in rows:
-            at = row.at + BITMAP_FLAGS_AT
-            flags = int.from_bytes(read(self._source, at, 4, "bitmap directory"), "big")
-            yield Put(at, (flags | IN_USE).to_bytes(4, "big"))
-        if rows:
-            self._gate.warn("bitmaps", f"{len(rows)} bitmaps do not know what is written now")
-        yield Barrier()
 
     def _within(self, counts: Counts) -> Plan:
         """Publish what is held once it is more than memory is for."""
@@ -269,18 +325,24 @@ class Growing:
         return Entry(0, ZERO) if self._header.version >= 3 else None
 
     def _say_all(self, start: int, stop: int, said: Entry | None) -> Plan:
+        """Make every cluster of [start, stop) say one thing; what has no table says nothing."""
         counts = yield from self._begun()
-        for first, last in self._parts(start, stop):
-            yield from self._say(counts, first, last, said)
-            yield from self._within(counts)
+        tables = [(start, stop)]
+        if said == Entry(0):
+            found = self._tables.stretches(start // self.block, -(-stop // self.block))
+            tables = [
+                (first * self.block, min(stop, last * self.block))
+                for first, last, there in found if there
+            ]  # fmt: skip
+        for first, last in tables if start < stop else ():
+            for begin, end in self._parts(first, last):
+                yield from self._say(counts, begin, end, said)
+                yield from self._within(counts)
 
     def _say(self, counts: Counts, start: int, stop: int, said: Entry | None) -> Plan:
         """Make every cluster from `start` on say one thing, and give back what it had."""
         if said is None:
             yield from self._stored_zeros(counts, start, stop)
-            return
-        first, last = start // self.block, -(-stop // self.block)
-        if not any(said[1:]) and not any(full for *_, full in self._tables.stretches(first, last)):
             return
         for entry in self._entries(start, stop):
             if entry[1:] != said[1:]:
