@@ -26,11 +26,10 @@ with diskimage.open(sys.argv[1]) as image:
 
 def tables(scratch: Path) -> Iterator[Job]:
     """VHD, VHDX and VDI, which store blocks as they are, beside qemu-img."""
-    data = mixed(scratch / "data.img", LONG)
+    data, a, b = mixed(scratch / "data.img", LONG), scratch / "a.img", scratch / "b.img"
     for label, suffix, theirs in (("VHD", "vhd", "vpc"), ("VHDX", "vhdx", "vhdx"),
                                   ("VDI", "vdi", "vdi")):  # fmt: skip
         image, mine, other = (scratch / f"{name}.{suffix}" for name in ("image", "a", "b"))
-        a, b = scratch / "a.img", scratch / "b.img"
         option = ("-o", "force_size=on") if theirs == "vpc" else ()
         make = ("qemu-img", "convert", *BEST, "-f", "raw", "-O", theirs, *option, data)
         yield Job(
