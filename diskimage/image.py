@@ -177,16 +177,16 @@ class Image:
         """
         view = memoryview(data).cast("B")
         device = self._writable(start, len(view))
-        self._change(device.plan_write(start, view))
+        self.change(device.plan_write(start, view))
         return len(view)
 
     def zero(self, start: int, length: int) -> None:
         """Make [start, start + length) read as zeros, without space where that can be."""
-        self._change(self._writable(start, length).plan_zero(start, length))
+        self.change(self._writable(start, length).plan_zero(start, length))
 
     def flush(self) -> None:
         """Make what was written durable."""
-        self._change(self._writable(0, 0).plan_flush())
+        self.change(self._writable(0, 0).plan_flush())
 
     def unchanged(self) -> None:
         """ChangedError where a file it is read from is not as it was when it was opened.
@@ -209,7 +209,8 @@ class Image:
                              file=self.name)  # fmt: skip
         return self.device
 
-    def _change(self, plan: Plan) -> None:
+    def change(self, plan: Plan) -> None:
+        """Carry out a plan of `device`, where the image is open for writing."""
         assert self._sink is not None
         with self._lock:
             self._poisoned = True

@@ -38,7 +38,7 @@ class FileSource:
 
     def __init__(self, fd: int, name: str, *, growing: bool = False) -> None:
         self._fd = -1
-        self.name = name
+        self.name = self.path = name  # who opened it by another path than it shows says so
         self._stat = os.fstat(fd)
         self._fd = fd  # ours to close from here on: where this line was not reached, the caller's
         self._size = self._stat.st_size
