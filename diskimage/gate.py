@@ -31,7 +31,8 @@ from diskimage.errors import (
 from diskimage.limits import LIMITS, Limits
 from diskimage.model import Device, Disc, Finding, Format, Held, Reference, Source
 from diskimage.sources.anything import What, as_source
-from diskimage.sources.file import FileSource, open_file
+from diskimage.sources.below import inside, open_below, recognised
+from diskimage.sources.file import FileSource
 from diskimage.sources.folder import FolderFiles
 from diskimage.sources.shelf import Shelf
 from diskimage.words import escape
@@ -44,6 +45,9 @@ Policy: TypeAlias = (
     "Literal['none', 'parts', 'siblings', 'list'] | str | os.PathLike[str]"
     " | Mapping[str, Named] | Callable[[Reference], Named | None]"
 )
+
+Known: TypeAlias = Callable[[Source], bool] | None
+"""What recognises a parent whose name is no file's."""
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _WORDS = frozenset({"none", "parts", "siblings", "list"})
@@ -143,7 +147,7 @@ class FileGate:
                 names = [one.name for one in entries if one.is_file(follow_symlinks=False)]
         except OSError as error:
             raise from_os(error, shown) from error
-        files = FolderFiles(shown, names, lambda file: _open_below(
+        files = FolderFiles(shown, names, lambda file: open_below(
             root, os.path.join(name, file), os.path.join(shown, file)))  # fmt: skip
         self.ledger.own.append(files)
         return files
@@ -182,14 +186,16 @@ class FileGate:
             remedy="put the file beside it, or correct the name",
         )
 
-    def source(self, name: str, *, role: str) -> Source | None:
+    def source(self, name: str, *, role: str, known: Known = None) -> Source | None:
         """A parent as bytes; None under "list"."""
-        given = self._parent(name, role, None)
+        given = self._parent(name, role, None, known)
         return None if given is None else self._keep(given, name, role)
 
-    def parent(self, name: str, *, role: str, format: str | None) -> Device | None:
+    def parent(
+        self, name: str, *, role: str, format: str | None, known: Known = None
+    ) -> Device | None:
         """A parent as a device of `format`; None under "list". Never probed."""
-        given = self._parent(name, role, format)
+        given = self._parent(name, role, format, known)
         if given is None:
             return None
         if format is None:
@@ -234,7 +240,7 @@ class FileGate:
         folder, policy = (self.folder, self.policy) if beside is None else ("", beside)
         return FileGate(source.name, folder, policy, self.limits, self.secret, self.ledger, chain)
 
-    def _parent(self, name: str, role: str, format: str | None) -> Source | None:
+    def _parent(self, name: str, role: str, format: str | None, known: Known) -> Source | None:
         reference = Reference(name, role, format)
         if self.policy == "list":
             self.ledger.references.append(reference)
@@ -244,24 +250,27 @@ class FileGate:
             raise LimitError(f"more than {self.limits.chain_depth} images under one another "
                              "(limit chain_depth)", file=self.source_name)  # fmt: skip
         given = self._given(reference)
-        source = given if given is not None else self._allowed(name, role)
+        source = given if given is not None else self._allowed(name, role, known)
         if isinstance(source, FileSource) and source.identity in self.chain:
             raise LoopError(f"its {role} {name!r} leads back to itself", file=self.source_name)
         return source
 
-    def _allowed(self, name: str, role: str) -> Source:
+    def _allowed(self, name: str, role: str, known: Known) -> Source:
         if self.policy in ("none", "parts") or not isinstance(self.policy, str | os.PathLike):
             self.ledger.references.append(Reference(name, role))
             raise self._refused(name, role, "allow it with --references siblings, or a directory")
         folder = self.folder if self.policy == "siblings" else os.fspath(self.policy)
         below = name
         if self.policy != "siblings" and os.path.isabs(name):
-            below = os.path.relpath(name, folder) if _inside(name, folder) else name
+            below = os.path.relpath(name, folder) if inside(name, folder) else name
         plain = _judged(below, self.source_name)
         if self.policy == "siblings" and "/" in plain:
             raise self._refused(name, role, "allow its directory with --references DIR")
         if not folder:
             raise self._refused(name, role, "the image is no file: pass a mapping")
+        if known is not None and not os.path.lexists(os.path.join(folder, plain)):
+            suffix = os.path.splitext(self.source_name)[1]
+            plain = recognised(os.path.realpath(folder), suffix, known, self.chain) or plain
         return self._below(folder, plain, name, role)
 
     def _given(self, reference: Reference) -> Source | None:
@@ -275,13 +284,14 @@ class FileGate:
     def _below(self, folder: str, plain: str, name: str, role: str) -> Source:
         """The regular file `plain` below `folder`, no link leading out of it."""
         real = os.path.realpath(os.path.join(folder, plain))
-        if not _inside(real, folder):
+        if not inside(real, folder):
             raise self._refused(name, role, "it is a link that leaves its directory")
         try:
             root = os.path.realpath(folder)
             shown = os.path.join(os.path.dirname(self.source_name), plain)
-            again = partial(_open_below, root, os.path.relpath(real, root), shown)
+            again = partial(open_below, root, os.path.relpath(real, root), shown)
             source = again()
+            source.path = real
         except UnsupportedError as error:
             raise self._refused(name, role, f"it {error.message}") from None
         except MissingError:
@@ -341,36 +351,6 @@ def _judged(name: str, file: str) -> str:
         message = f"names {name!r}, {refused or 'no file'}"
         raise RefusedReferenceError(message, file=file, remedy=remedy)
     return "/".join(parts)
-
-
-def _inside(path: str, folder: str) -> bool:
-    real, root = os.path.realpath(path), os.path.realpath(folder)
-    return real != root and os.path.commonpath([real, root]) == root
-
-
-def _open_below(folder: str, below: str, name: str) -> FileSource:
-    """`below` of `folder`, each component opened without following a link."""
-    *folders, last = below.split(os.sep)
-    if os.open not in os.supports_dir_fd:
-        return open_file(os.path.join(folder, below), name=name)
-    fd = _entered(folder, name)
-    try:
-        for part in folders:
-            deeper = _entered(part, name, dir_fd=fd)
-            os.close(fd)
-            fd = deeper
-        return open_file(last, name=name, dir_fd=fd)
-    finally:
-        os.close(fd)
-
-
-def _entered(folder: str, name: str, dir_fd: int | None = None) -> int:
-    """A descriptor to open files of `folder` by, which needs no right to list it."""
-    flags = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
-    try:
-        return os.open(folder, flags | (0 if dir_fd is None else os.O_NOFOLLOW), dir_fd=dir_fd)
-    except OSError as error:
-        raise from_os(error, name) from error
 
 
 def checked_policy(policy: Policy) -> Policy:

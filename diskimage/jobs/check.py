@@ -111,7 +111,7 @@ class _Asked:
     def __init__(self, image: Image, made: Work) -> None:
         self._image, self._work, self._watch = image, made, made.watch
         self._held: Held | None = Held()  # None: the format's own check did not come to its end
-        self._coded = False
+        self._coded = self._refused = False
         self._wrong: Counter[Part] = Counter()
 
     def problems(self) -> Iterator[Finding]:
@@ -137,11 +137,15 @@ class _Asked:
         watch.passed(0)  # a reader of files may have taken the wish to stop for a fault
 
     def _caught(self, findings: Iterator[Finding]) -> Iterator[Finding]:
-        """`findings`; the error that ends them is one more, unless it is the wish to stop."""
+        """`findings`; the error that ends them is one more, unless it is the wish to stop, or a
+        parent that was not opened."""
         try:
             yield from findings
         except CancelledError:
             raise
+        except RefusedReferenceError:
+            self._refused = True
+            self._image.warn("reference", "what a parent holds was not checked: it was not opened")
         except DiskImageError as error:
             yield Finding(error.kind, str(error), error.at)
 
@@ -190,7 +194,7 @@ class _Asked:
         chunks = held.chunks or ""
         if self._coded and not chunks:
             chunks = "all compressed ones decode"
-        if self._image.disc is not None:
+        if self._image.disc is not None and not self._refused:
             chunks = ", ".join(filter(None, (chunks, "the frames of data tracks")))
         found = [
             self._judged("structure", "headers, tables and extents"),
@@ -201,11 +205,13 @@ class _Asked:
             found.append(self._judged("files", ""))
         return tuple(found)
 
-    def _judged(self, part: Part, held: str) -> Judged:
+    def _judged(self, part: Part, held: str | None) -> Judged:
         if wrong := self._wrong[part]:
             return Judged(part, "damaged", f"{wrong} problem{'s' if wrong > 1 else ''}")
         if part == "whole" and held and self._wrong["chunks"]:
             return Judged(part, "unjudged", "not all chunks could be read")
+        if held is None:
+            return Judged(part, "unjudged", "a parent was not opened")
         if part != "structure" and self._held is None:
             return Judged(part, "unjudged", "the structure is damaged")
         none = "no whole hash stored" if part == "whole" else "no checksums stored"

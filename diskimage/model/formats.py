@@ -30,10 +30,11 @@ class Finding(NamedTuple):
 
 class Held(NamedTuple):
     """What a check held the content against, in words: the stored checksums of each chunk, and of
-    the whole; "" where the image has none. `chunks` None: not looked at, decoding is the proof."""
+    the whole; "" where the image has none. `chunks` None: not looked at, decoding is the proof;
+    `whole` None: not looked at, a parent was not opened."""
 
     chunks: str | None = None
-    whole: str = ""
+    whole: str | None = ""
 
 
 Checking: TypeAlias = Generator[Finding, None, Held]
@@ -88,12 +89,20 @@ class Gate(Protocol):
         Raises RefusedReferenceError, MissingError."""
         ...
 
-    def source(self, name: str, *, role: str) -> Source | None:
-        """A parent opened as bytes (an external data file); None under `references="list"`."""
+    def source(
+        self, name: str, *, role: str, known: Callable[[Source], bool] | None = None
+    ) -> Source | None:
+        """A parent opened as bytes (an external data file); None under `references="list"`.
+
+        Where `name` is no file's, `known` recognises the parent among the files of the image's
+        suffix in the directory that the caller allows."""
         ...
 
-    def parent(self, name: str, *, role: str, format: str | None) -> Device | None:
-        """A parent opened as its `format` says; None under `references="list"`.
+    def parent(
+        self, name: str, *, role: str, format: str | None,
+        known: Callable[[Source], bool] | None = None,
+    ) -> Device | None:  # fmt: skip
+        """A parent opened as its `format` says; None under `references="list"`. `known`: as above.
         Raises RefusedReferenceError, LoopError, LimitError, MissingError."""
         ...
 

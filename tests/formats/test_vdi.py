@@ -357,7 +357,8 @@ def test_an_empty_difference_is_made_over_a_file_and_opens_over_it(tmp_path: Pat
     diskimage.create(child, backing="base.vdi", backing_format="vdi")
     with diskimage.open(base) as parent:
         name = f"{{{parent.info['uuid']}}}"
-    with diskimage.open(child, references={name: base}) as image:
-        assert image.read(0, image.size) == raw.read_bytes()
+    for policy in ({name: base}, "siblings", tmp_path):
+        with diskimage.open(child, references=policy) as image:
+            assert image.read(0, image.size) == raw.read_bytes()
     with pytest.raises(RefusedReferenceError), diskimage.open(child):
         pass

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from diskimage.engine.read import source as device_source
 from diskimage.errors import MissingError, RefusedReferenceError
+from diskimage.gate import Known
 from diskimage.limits import LIMITS, Limits
 from diskimage.model import Device, Finding, Folder, Held, Source
 
@@ -53,7 +54,7 @@ class OpenGate:
     def inside(self, name: str) -> Folder:
         raise MissingError(f"no folder {name}")
 
-    def source(self, name: str, *, role: str) -> Source | None:
+    def source(self, name: str, *, role: str, known: Known = None) -> Source | None:  # noqa: ARG002 - found by name here
         self.asked.append((name, role, None))
         if self.listing:
             return None
@@ -61,7 +62,14 @@ class OpenGate:
             raise RefusedReferenceError(f"{role} {name}")
         return self.sources[name]
 
-    def parent(self, name: str, *, role: str, format: str | None) -> Device | None:
+    def parent(
+        self,
+        name: str,
+        *,
+        role: str,
+        format: str | None,
+        known: Known = None,  # noqa: ARG002 - found by name here
+    ) -> Device | None:
         self.asked.append((name, role, format))
         if self.listing:
             return None

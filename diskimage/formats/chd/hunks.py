@@ -17,7 +17,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from diskimage.errors import ChecksumError, CorruptError, DiskImageError, RefusedReferenceError
-from diskimage.formats.chd.layout import OLD_ROW, ROW, Header
+from diskimage.formats.chd.layout import NOBODY, OLD_ROW, ROW, Header
 from diskimage.kernels.chd import Layout, crc16, map_read
 from diskimage.layers.table import Flat, Pages
 from diskimage.limits import MIB, Limits
@@ -263,6 +263,8 @@ class Hunks:
         raise self._wrong(CorruptError, index, text)
 
     def _from_parent(self, index: int, row: Row, out: memoryview) -> None:
+        if self._header.parent == NOBODY:
+            raise self._wrong(CorruptError, index, "is a part of a parent, and none is named")
         if self._parent is None:
             raise RefusedReferenceError(
                 f"hunk {index} is a part of its parent, which was not opened",

@@ -79,6 +79,11 @@ class Header(NamedTuple):
     sha1: bytes
     parent: bytes
 
+    @property
+    def identity(self) -> bytes:
+        """What children name it by: the SHA-1 of all, in version 3 that of the guest."""
+        return self.raw_sha1 if self.version == 3 else self.sha1
+
 
 def load(source: Source, limits: Limits) -> Header:
     """The header of `source`, held against the file and `limits`.

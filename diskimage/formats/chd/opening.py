@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from diskimage.disc.volume import weigh_disc
-from diskimage.errors import CorruptError, LimitError, LoopError
+from diskimage.errors import CorruptError, LimitError, LoopError, RefusedReferenceError
 from diskimage.formats.chd.facts import TAG, Facts, parsed
 from diskimage.formats.chd.hunks import Hunks, NewMap, old_rows
 from diskimage.formats.chd.layout import (
@@ -153,7 +154,12 @@ def _table(
         empty=empty,
         info=info,
     )  # fmt: skip
-    return layer if parent is None else Overlay(layer, parent.device)
+    if parent is None:
+        return layer
+    if parent.device.size < header.size:
+        text = f"has {header.size} bytes over a parent of {parent.device.size}"
+        raise CorruptError(text, file=source.name)
+    return Overlay(layer, parent.device)
 
 
 def _parent(source: Source, header: Header, gate: Gate, below: tuple[bytes, ...]) -> Store | None:
@@ -165,17 +171,28 @@ def _parent(source: Source, header: Header, gate: Gate, below: tuple[bytes, ...]
             f"more than {gate.limits.chain_depth} images under one another (limit chain_depth)",
             file=source.name,
         )
-    found = gate.source(header.parent.hex(), role="parent")
+    found = gate.source(
+        header.parent.hex(), role="parent",
+        known=lambda other: load(other, gate.limits).identity == header.parent,
+    )  # fmt: skip
     if found is None:
         return None
     above = load(found, gate.limits)
-    if above.sha1 != header.parent or (header.unit and above.unit and header.unit != above.unit):
+    if above.identity != header.parent:
         raise CorruptError(
-            f"the parent's SHA-1 is {above.sha1.hex()}, the image was made over"
+            f"the parent's SHA-1 is {above.identity.hex()}, the image was made over"
             f" {header.parent.hex()}",
             file=source.name,
             remedy="give the CHD that it was made over",
         )
+    if header.unit and above.unit and header.unit != above.unit:
+        raise CorruptError(
+            f"counts its parent in units of {header.unit} bytes, the parent has {above.unit}",
+            file=source.name,
+        )
+    if header.codecs and above.hunk > header.hunk:
+        gate.warn("parent", f"its hunks of {header.hunk} bytes are smaller than its parent's of"
+                  f" {above.hunk}: chdman makes such files wrong, a check tells")  # fmt: skip
     return _store(found, above, gate, {}, (*below, header.parent))
 
 
@@ -227,14 +244,17 @@ def _sector(source: Source, header: Header, entries: list[Metadata]) -> int:
 def check(source: Source, gate: Gate) -> Checking:
     """The SHA-1 of all guest bytes, and that of this sum and of the metadata that count for it.
 
-    Every hunk is decoded, and held to its CRC on the way. Versions 3 and 4 have other sums of
-    metadata: of these the guest's is looked at.
+    Every hunk is decoded, and held to its CRC on the way; without its parent those that are no part
+    of one. Version 3 has the sum of the guest alone.
     """
     header = load(source, gate.limits)
     entries = list(metadata(source, header, gate.limits))
     store = _store(source, header, gate, {}, ())
     if header.raw_sha1 == NOBODY:
         return Held()
+    if not store.whole:
+        yield from _own(store.source(gate), header.hunk)
+        return Held("a CRC of each compressed hunk of its own", None)
     raw = yield from _digest(store.source(gate), header.hunk)
     if raw is not None and raw != header.raw_sha1:
         text = f"the SHA-1 of its bytes is {raw.hex()}, the header says {header.raw_sha1.hex()}"
@@ -258,6 +278,14 @@ def _digest(units: Source, hunk: int) -> Generator[Finding, None, bytes | None]:
         if whole:
             sha1.update(part)
     return sha1.digest() if whole else None
+
+
+def _own(units: Source, hunk: int) -> Iterator[Finding]:
+    """The hunks that do not decode, those of a parent that was not opened left out."""
+    buffer = memoryview(bytearray(hunk))
+    for start in range(0, units.size, hunk):
+        with suppress(RefusedReferenceError):
+            yield from unread(units, start, buffer[: units.size - start], hunk, "hunk")
 
 
 def combined(raw: bytes, source: Source, entries: list[Metadata]) -> bytes:

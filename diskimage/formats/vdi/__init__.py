@@ -93,7 +93,10 @@ def _parent(header: Header, source: Source, gate: Gate) -> Device | None:
     """The parent with the UUID that the image names. CorruptError where it is another disk."""
     if header.parent == NOBODY:
         raise CorruptError("a differencing image that names no parent", file=source.name)
-    parent = gate.parent(f"{{{header.parent}}}", role="parent", format="vdi")
+    parent = gate.parent(
+        f"{{{header.parent}}}", role="parent", format="vdi",
+        known=lambda other: load(other, gate.limits).image == header.parent,
+    )  # fmt: skip
     if parent is None:
         return None
     for key, uuid in (("uuid", header.parent), ("modification_uuid", header.parent_modified)):
