@@ -92,13 +92,22 @@ def formats(as_json: bool) -> None:
 @click.argument("image")
 @click.option("--layer", is_flag=True, help="This layer alone; parents are not opened.")
 @click.option("--svg", type=click.Path(), metavar="FILE", help="Write the picture to a new file.")
+@click.option("--bitmap", metavar="NAME", help="What that dirty bitmap in it says instead.")
 @opens
 @JSON
-def map_(image: str, layer: bool, svg: str | None, as_json: bool, **how: Any) -> None:
+def map_(
+    image: str, layer: bool, svg: str | None, bitmap: str | None, as_json: bool, **how: Any
+) -> None:
     """Show where the bytes of IMAGE are: data, compressed, zeros, holes, backing, bad.
 
-    --json prints the array of `qemu-img map --output=json`, each row with its kind.
+    --json prints the array of `qemu-img map --output=json`, each row with its kind; of a bitmap
+    rows with start, length and whether they are dirty.
     """
+    if bitmap is not None:
+        if layer or svg is not None:
+            raise click.UsageError("--bitmap goes with neither --layer nor --svg")
+        _dirty(image, bitmap, as_json, how)
+        return
     from diskimage.jobs.map import map as job
 
     found = job(image, layer=layer, **opening(how))
@@ -109,6 +118,17 @@ def map_(image: str, layer: bool, svg: str | None, as_json: bool, **how: Any) ->
     else:
         print(escape(found.name))
         show.ruler(found.tally(show.width()))
+
+
+def _dirty(image: str, name: str, as_json: bool, how: dict[str, Any]) -> None:
+    from diskimage.jobs.bitmap import bitmap as job
+
+    found = job(image, name, **opening(how))
+    if as_json:
+        show.rows(found.rows())
+        return
+    print(f"{escape(found.file)}: {show.bytes_text(found.ranges.total)} dirty")
+    show.table(("start", "length"), found.ranges)
 
 
 @click.command()

@@ -8,8 +8,8 @@ from diskimage.disc.modes import cooks
 from diskimage.disc.subchannel import carries
 from diskimage.model import Disc, Loss
 
-CONTENT = ("audio", "tracks", "sessions", "subchannel", "form2")
-"""The names of what may be lost of a disc's content; form2 is met by the pass over its frames."""
+CONTENT = ("audio", "tracks", "sessions", "subchannel", "form2", "snapshots")
+"""The names of what may be lost of content; form2 is met by the pass over a disc's frames."""
 
 MADE = Loss("made", "subchannel, from the table of contents", content=False)
 """What a writer tells that puts in what the source does not store: no loss, and yet to be said."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from diskimage.disc.losses import lacking
 from diskimage.errors import UsageError
 from diskimage.model import Device, Disc, Loss
 from diskimage.words import rounded
+
+_NAMED = 5  # snapshots that a loss lists
 
 
 def user_bytes(what: Device | Disc) -> Device:
@@ -17,13 +21,26 @@ def user_bytes(what: Device | Disc) -> Device:
     return what.data
 
 
+def _states(device: Device) -> list[Loss]:
+    """The snapshots inside of an image; of the one that was opened the state of its machine."""
+    chosen, rows = device.info.get("snapshot"), device.info.get("snapshots")
+    if isinstance(chosen, Mapping):
+        state = chosen.get("vm_state_size")
+        return [Loss("snapshots", f"the state of its machine, {state} bytes")] if state else []
+    if not isinstance(rows, list) or not rows:
+        return []
+    names = ", ".join(str(row.get("name")) for row in rows[:_NAMED])
+    more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
+    return [Loss("snapshots", f"its snapshots {names}{more}")]
+
+
 def losses(what: Device | Disc, sector: int = 1, why: str = "") -> list[Loss]:
     """What of `what` is not in those bytes of whole sectors (`why`), as its metadata tells.
 
     Raises UsageError for a disc without data.
     """
     size = user_bytes(what).size
-    lost = lacking(what, {"toc"}) if isinstance(what, Disc) else []
+    lost = lacking(what, {"toc"}) if isinstance(what, Disc) else _states(what)
     if size % sector:
         text = f"{size} bytes become {rounded(size, sector)}: {why}"
         lost.append(Loss("size", text, content=False))

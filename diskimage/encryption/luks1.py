@@ -12,7 +12,7 @@ from construct import Array, Bytes, Const, Int16ub, Int32ub, Struct
 from diskimage.encryption.keys import Pbkdf2
 from diskimage.encryption.sectors import SECTOR
 from diskimage.encryption.volume import Digest, Header, Segment, Slot
-from diskimage.errors import CorruptError
+from diskimage.errors import CorruptError, UnsupportedError
 from diskimage.model import Source
 from diskimage.parse import struct
 
@@ -29,8 +29,12 @@ ENABLED, DISABLED = 0x00AC71F3, 0x0000DEAD
 
 
 def load(source: Source) -> Header:
-    """The header that `source` begins with. Raises CorruptError, TruncatedError."""
+    """The header that `source` begins with. Raises CorruptError, TruncatedError,
+    UnsupportedError."""
     raw = struct(HEADER, source, 0, "LUKS header")
+    if raw.version != 1:
+        text_ = f"LUKS version {raw.version} where version 1 is due"
+        raise UnsupportedError(text_, file=source.name, at=6)
     hash_name, name = text(raw.hash), f"{text(raw.cipher)}-{text(raw.mode)}"
     slots = []
     for number, one in enumerate(raw.slots):

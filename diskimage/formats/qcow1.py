@@ -1,7 +1,7 @@
 """QCOW version 1, the first copy-on-write disk of QEMU: two levels of tables, deflate, a backing.
 
 Facts: QEMU block/qcow.c, libyal/libqcow's documentation. Big-endian. docs/formats/qcow1.md draws
-it. Not supported: encrypted images.
+it. The guest may be under the old AES of QEMU.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import NamedTuple
 from construct import Const, Int8ub, Int16ub, Int32ub, Int64ub, Struct
 
 from diskimage import codecs
+from diskimage.encryption import qemu
 from diskimage.errors import CorruptError, LimitError, UnsupportedError
 from diskimage.layers.claims import Claims
 from diskimage.layers.overlay import Overlay
@@ -44,7 +45,7 @@ WINDOW = 12  # bits of the window of a cluster's raw deflate (QEMU)
 SPLIT = 54  # where the kernel's count of sectors begins: places have 54 bits at most
 NAME_MOST = 1023  # bytes of the name of a backing file (QEMU)
 SECTOR = 512
-ENCRYPTIONS = {1: "AES"}
+ENCRYPTIONS = range(2)  # none, AES
 
 
 class Header(NamedTuple):
@@ -55,6 +56,7 @@ class Header(NamedTuple):
     l2_bits: int
     l1_at: int
     backing: str | None
+    encrypted: bool = False
 
     @property
     def cluster(self) -> int:
@@ -81,14 +83,11 @@ def load(source: Source, limits: Limits) -> Header:
         raise CorruptError(f"tables of 2^{raw.l2_bits} entries", file=name, at=33)
     if raw.size > limits.guest_size:
         raise LimitError(f"guest size {raw.size} is over guest_size", file=name, at=24)
-    if raw.encryption:
-        method = ENCRYPTIONS.get(raw.encryption, f"method {raw.encryption}")
-        raise UnsupportedError(
-            f"encrypted by {method}", file=name, at=36,
-            remedy="decrypt it first, with qemu-img convert",
-        )  # fmt: skip
+    if raw.encryption not in ENCRYPTIONS:
+        raise UnsupportedError(f"encrypted by method {raw.encryption}", file=name, at=36)
     backing = _backing(source, raw.backing_at, raw.backing_length) if raw.backing_at else None
-    header = Header(raw.size, raw.cluster_bits, raw.l2_bits, raw.l1_at, backing)
+    encrypted = bool(raw.encryption)
+    header = Header(raw.size, raw.cluster_bits, raw.l2_bits, raw.l1_at, backing, encrypted)
     if 8 * header.tables > limits.l1_table:
         text = f"an L1 table of {header.tables} entries, over l1_table {limits.l1_table} bytes"
         raise LimitError(text, file=name, at=24)
@@ -164,7 +163,7 @@ def open_qcow1(source: Source, gate: Gate) -> Device:
     header = load(source, gate.limits)
     empty = HOLE if header.backing is None else Kind.ABSENT
     pages = Pages(source, gate.limits.table_resident)
-    layer = TableDevice(
+    table = TableDevice(
         size=header.size,
         block=header.cluster,
         data=source,
@@ -183,6 +182,7 @@ def open_qcow1(source: Source, gate: Gate) -> Device:
         floor=HEADER.sizeof(),
         info=info(header),
     )
+    layer = qemu.deciphered(table, source, gate) if header.encrypted else table
     if header.backing is None:
         return layer
     backing = gate.parent(header.backing, role="backing", format=None)
@@ -195,6 +195,7 @@ def info(header: Header) -> dict[str, object]:
         "variant": f"v1, {size_text(header.cluster)} clusters",
         "cluster_size": header.cluster,
         "backing": header.backing,
+        "encryption": "AES" if header.encrypted else None,
     }
 
 

@@ -29,7 +29,6 @@ TREES = SHARED / "corpus/TREES.tsv.xz"
 
 Row = dict[str, str]
 
-LATER = ({"unsupported"}, "encrypted: decryption is not there yet")
 SHEETS = ({"corrupt", "truncated"}, "indexes past the end of the files, content without sync")
 PATCHED = ({"checksum"}, "both footers were changed and kept their checksum")
 
@@ -37,9 +36,6 @@ REFUSED = {
     "cue/chdman-js__multiple/multiple.cue": SHEETS,
     "cue/igir__CD-ROM/CD-ROM.cue": SHEETS,
     "iso/libcdio__malformed.iso": ({"corrupt"}, "a logical block of 12336 bytes"),
-    "qcow1/made__v1_aes.qcow": LATER,
-    "qcow2/made__aes.qcow2": LATER,
-    "qcow2/made__luks.qcow2": LATER,
     "vhd/dfvfs__image-differential/image-differential.vhd": PATCHED,
 }
 """Rows whose bytes are known and that are refused all the same: path to (kinds, reason)."""

@@ -62,6 +62,9 @@ class Maker:
     extensions: Sequence[tuple[int, bytes]] = ()
     outside: bool = False  # guest data are in an external file, at their guest offset
     snapshots: Sequence[bytes] = ()  # names; each has the guest of the image
+    luks: bytes = b""  # a LUKS header, which lies behind the first cluster
+    seal: Callable[[int, int, bytes], bytes] = lambda _guest, _at, plain: plain
+    # what is stored for a cluster, by its place in the guest and in the file
     pad: bool = True  # the last cluster is whole in the file
     seed: int | None = None  # shuffles where clusters lie
 
@@ -71,6 +74,11 @@ class Maker:
         self.out = bytearray(self.cluster)
         self.references: dict[int, int] = {0: 1}
         self.tail = 0  # where the next coded chunk goes, 0 for a new cluster
+        if self.luks:
+            at = self._take(-(-len(self.luks) // self.cluster))
+            self._put(at, self.luks)
+            place = struct.pack(">QQ", at, len(self.luks))
+            self.extensions = [*self.extensions, (0x0537BE77, place)]
         l1 = self._l1(self._tables(self._placed()))
         l1_at = self._take(len(l1) // self.cluster)
         self._put(l1_at, l1)
@@ -111,7 +119,7 @@ class Maker:
         if self.outside:
             return COPIED | number * self.cluster, bitmap
         at = self._take(1)
-        self._put(at, one.content)
+        self._put(at, self.seal(number << self.bits, at, one.content))
         if self.extended:
             return COPIED | at, bitmap
         return COPIED | at | (one.kind == "zero-kept"), 0

@@ -1,7 +1,6 @@
 """qcow2, the disk image of QEMU: versions 2 and 3, read, created, checked and written in place.
 
-Not supported: encrypted images (named and refused), the guest of a snapshot, writing into an
-external data file.
+Not supported: writing into encrypted images or an external data file.
 """
 
 from __future__ import annotations
@@ -10,7 +9,9 @@ from collections.abc import Iterator
 
 from diskimage.formats.qcow2.create import OPTIONS, create, full, losses
 from diskimage.formats.qcow2.open import open_qcow2, probe
+from diskimage.formats.qcow2.snapshots import OPTIONS as OPENS
 from diskimage.model import Finding, Format, Gate, Source
+from diskimage.ranges import Ranges
 
 
 def _check(source: Source, gate: Gate) -> Iterator[Finding]:
@@ -18,6 +19,13 @@ def _check(source: Source, gate: Gate) -> Iterator[Finding]:
     from diskimage.formats.qcow2.check import check as walk  # by far the rarest thing asked for
 
     return walk(source, gate)
+
+
+def _bitmap(source: Source, gate: Gate, name: str) -> Ranges:
+    """What a dirty bitmap says; see `qcow2.bitmaps`."""
+    from diskimage.formats.qcow2.bitmaps import bitmap  # as above
+
+    return bitmap(source, gate, name)
 
 
 FORMAT = Format(
@@ -32,4 +40,6 @@ FORMAT = Format(
     check=_check,
     full=full,
     options=OPTIONS,
+    opens=OPENS,
+    bitmap=_bitmap,
 )

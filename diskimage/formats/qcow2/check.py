@@ -15,7 +15,7 @@ from enum import IntEnum
 from itertools import groupby
 
 from diskimage.errors import ContentError, CorruptError, LimitError
-from diskimage.formats.qcow2 import layout
+from diskimage.formats.qcow2 import crypt, layout
 from diskimage.formats.qcow2.layout import COMPRESSED, COPIED, OFFSET, Header
 from diskimage.formats.qcow2.refcounts import unpacked
 from diskimage.kernels.scan import is_zero
@@ -40,11 +40,12 @@ class Owner(IntEnum):
     SNAPSHOTS = 6
     BITMAPS = 7
     DATA = 8
+    LUKS = 9
 
     @property
     def text(self) -> str:
         """For messages."""
-        return self.name.replace("_", " ").lower()
+        return "LUKS header" if self is Owner.LUKS else self.name.replace("_", " ").lower()
 
 
 SHARED = frozenset({Owner.L2, Owner.DATA})
@@ -66,6 +67,8 @@ def check(source: Source, gate: Gate) -> Iterator[Finding]:
         yield Finding("corrupt", "the image is marked corrupt", layout.LENGTH_V2)
     yield from walk.refcounts()
     yield from walk.claim(0, 1, Owner.HEADER, 0)
+    if (where := crypt.place(header, source)) is not None:
+        yield from walk.claim(*where, Owner.LUKS, 0)
     yield from walk.tables(header.l1_at, header.l1_entries, active=True)
     yield from walk.snapshots()
     yield from walk.contents()

@@ -23,7 +23,7 @@ COMPATIBLE = ("lazy refcounts",)
 AUTOCLEAR = ("bitmaps", "raw external data")
 BITMAPS, RAW_DATA_FILE = 1, 2  # autoclear features
 COMPRESSIONS = ("zlib", "zstd")
-ENCRYPTIONS = {1: "AES (the old method)", 2: "LUKS"}
+ENCRYPTIONS = range(3)  # none, the old AES, LUKS
 
 OFFSET = 0x00FFFFFFFFFFFE00  # bits 9 to 55 of L1, L2 and refcount table entries
 COPIED = 1 << 63
@@ -60,6 +60,7 @@ SNAPSHOT = Struct(
     "seconds" / Int32ub, "nanoseconds" / Int32ub, "clock" / Int64ub, "state_size" / Int32ub,
     "extra_length" / Int32ub,
 )  # fmt: skip
+LUKS_PLACE = Struct("at" / Int64ub, "length" / Int64ub)
 BITMAP_HEAD = Struct("count" / Int32ub, "reserved" / Int32ub, "size" / Int64ub, "at" / Int64ub)
 BITMAP = Struct(
     "table_at" / Int64ub, "entries" / Int32ub, "flags" / Int32ub, "type" / Int8ub,
@@ -145,7 +146,7 @@ def load(source: Source, limits: Limits) -> Header:
         extensions=tuple(_extensions(source, first, length, stop)), **more,
     )  # fmt: skip
     _features(header, source)
-    _bounds(header, source, limits)
+    demand_bounds(header, source, limits)
     return header
 
 
@@ -225,20 +226,15 @@ def _features(header: Header, source: Source) -> None:
     if bool(header.compression) != bool(header.incompatible & COMPRESSION):
         text = f"compression type {header.compression} against its feature bit"
         raise CorruptError(text, file=source.name, at=COMPRESSION_AT)
-    if header.encryption:
-        method = ENCRYPTIONS.get(header.encryption, f"method {header.encryption}")
-        raise UnsupportedError(
-            f"encrypted by {method}",
-            file=source.name,
-            at=32,
-            remedy="no format takes a password yet: decrypt it first, with qemu-img convert",
-        )
+    if header.encryption not in ENCRYPTIONS:
+        text = f"encrypted by method {header.encryption}"
+        raise UnsupportedError(text, file=source.name, at=32)
     if header.extended and header.cluster_bits < 14:
         text = f"extended L2 entries in clusters of {header.cluster} bytes"
         raise CorruptError(text, file=source.name, at=20)
 
 
-def _bounds(header: Header, source: Source, limits: Limits) -> None:
+def demand_bounds(header: Header, source: Source, limits: Limits) -> None:
     """Hold the guest's size against the L1 table, and that against the file."""
     name = source.name
     if header.size > limits.guest_size:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from diskimage.codecs import deflate, zstd
 from diskimage.errors import ContentError, CorruptError
 from diskimage.formats.qcow2 import layout
+from diskimage.formats.qcow2.crypt import deciphered
 from diskimage.formats.qcow2.layout import COPIED, OFFSET, Header
+from diskimage.formats.qcow2.snapshots import chosen, of_snapshot, told
 from diskimage.formats.qcow2.tables import Tables
 from diskimage.formats.qcow2.write import Growing, unwritable
 from diskimage.layers.blank import Blank
@@ -24,16 +26,22 @@ def probe(look: Look) -> Bid | None:
     return Bid(95 if version in (2, 3) else 80, f"the magic QFI FB and version {version}")
 
 
-def open_qcow2(source: Source, gate: Gate) -> Device:
-    """The disk, over its backing where it has one and the gate opens it."""
+def open_qcow2(source: Source, gate: Gate, *, snapshot: str | None = None) -> Device:
+    """The disk, or what it was in `snapshot`, over its backing where the gate opens that."""
     header = layout.load(source, gate.limits)
     shown = info(header, source, gate)
     _warn(header, gate)
+    if snapshot is not None:
+        row = chosen(header, source, snapshot, gate.limits)
+        header, shown["snapshot"] = of_snapshot(header, row, source, gate.limits), told(row)
     data = _data(header, source, gate)
     tables = Tables(header, entries(header, Pages(source, gate.limits.table_resident)), source)
     layer = _layer(header, source, data, gate, shown, tables)
-    whole = _whole(header, layer, gate)
-    if unwritable(header) is not None:
+    clear, cipher = deciphered(layer, header, source, data, gate)
+    if cipher is not None:
+        shown |= {"variant": f"{shown['variant']}, encrypted", "encryption": cipher}
+    whole = _whole(header, clear, gate)
+    if snapshot is not None or unwritable(header) is not None:
         return whole
     return Growing(header, tables, layer, whole, source, gate)
 
@@ -147,9 +155,7 @@ def info(header: Header, source: Source, gate: Gate) -> dict[str, object]:
         "refcount_bits": 1 << header.refcount_order,
         "features": _features(header),
         "snapshots": [
-            {"id": row.id, "name": row.name, "seconds": row.seconds,
-             "disk_size": row.disk_size, "vm_state_size": row.state_size}
-            for row in layout.snapshots(header, source, gate.limits)
+            told(row) for row in layout.snapshots(header, source, gate.limits)
         ],
         "bitmaps": _bitmaps(header, source, gate),
         "extensions": [
