@@ -22,7 +22,7 @@ from diskimage.cli.options import (
 from diskimage.words import escape
 
 if TYPE_CHECKING:
-    from diskimage.jobs.hash import Hashed, Manifest
+    from diskimage.jobs.hash import BlockMap, Hashed, Manifest
 
 
 @click.command("hash")
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
               help="Each track with its stored pregap, as databases of dumps count them;"
               " by default crc32, md5 and sha1.")  # fmt: skip
 @click.option("--block-size", type=SIZE, help="A digest for each block of so many bytes.")
+@click.option("--bmap", is_flag=True, help="A bmap: the SHA-256 of each range that takes space.")
 @SALVAGE
 @reads
 @THREADS
@@ -41,21 +42,26 @@ if TYPE_CHECKING:
 @JSON
 def hash_(
     image: str, algorithms: tuple[str, ...], track: int | None, all_tracks: bool,
-    block_size: int | None, salvage: bool, threads: int | None, progress: str, as_json: bool,
-    **how: Any,
+    block_size: int | None, bmap: bool, salvage: bool, threads: int | None, progress: str,
+    as_json: bool, **how: Any,
 ) -> int:  # fmt: skip
     """Print digests of what IMAGE holds; runs of zeros are not read."""
     from diskimage.jobs import hash as jobs
 
     wanted = names(algorithms) or (jobs.DATABASE if all_tracks else jobs.DEFAULT)
-    if sum((track is not None, all_tracks, block_size is not None)) > 1:
-        raise click.UsageError("--track, --all-tracks and --block-size exclude each other")
+    if sum((track is not None, all_tracks, block_size is not None, bmap)) > 1:
+        raise click.UsageError("--track, --all-tracks, --block-size and --bmap exclude each other")
+    if bmap and (algorithms or salvage):
+        raise click.UsageError("--bmap has digests of its own: no -a, no --salvage")
     if block_size is not None and len(wanted) != 1:
         raise click.UsageError("a block manifest has one algorithm")
     if salvage and (all_tracks or block_size is not None):
         raise click.UsageError("--salvage goes with the digests of the whole or of one --track")
     with shown(progress) as report:
-        if block_size is not None:
+        if bmap:
+            mapped = jobs.block_map(image, threads=threads, progress=report, **opening(how))
+            _print_bmap(mapped, as_json)
+        elif block_size is not None:
             manifest = jobs.manifest(
                 image, block_size, wanted[0], threads=threads, progress=report, **opening(how)
             )
@@ -85,7 +91,10 @@ def hash_(
 def verify(
     image: str, database: str, threads: int | None, progress: str, as_json: bool, **how: Any
 ) -> int:
-    """Tell whether IMAGE is what DATABASE says: a Logiqx XML DAT, .sfv, .md5. Exit 1 where not."""
+    """Tell whether IMAGE is what DATABASE says: a Logiqx XML DAT, .sfv, .md5, a bmap.
+
+    Exit 1 where not.
+    """
     from diskimage.jobs.verify import verify as job
 
     with shown(progress) as report:
@@ -122,6 +131,14 @@ def _print_manifest(found: Manifest, as_json: bool) -> None:
         return
     for number, digest in enumerate(found.blocks):
         print(f"{number * found.block_size}  {digest}")
+    show.warned(found.warnings)
+
+
+def _print_bmap(found: BlockMap, as_json: bool) -> None:
+    if as_json:
+        show.document(found.to_json())
+        return
+    print(found.text.decode(), end="")
     show.warned(found.warnings)
 
 

@@ -18,6 +18,7 @@ from diskimage.errors import UsageError
 from diskimage.image import Image
 from diskimage.jobs.opening import Opening, opened, told, work
 from diskimage.kernels import digests
+from diskimage.layers.bmap import BLOCK, Bmap, RangeSums, stored, text
 from diskimage.model import Device, Disc, Finding, Track
 from diskimage.ranges import Ranges
 from diskimage.sources.anything import What
@@ -136,6 +137,49 @@ def manifest(
         made.watch.begin("hash", found.size)
         packed = block_digests(found.device, algorithm, block_size, made)
         return Manifest(found.size, algorithm, block_size, packed, found.warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockMap:
+    """The ranges of an image that take space, zeros too, each with its SHA-256; `text` the bmap."""
+
+    bmap: Bmap
+    warnings: tuple[Finding, ...] = ()
+
+    @property
+    def text(self) -> bytes:
+        """A file of version 2.0."""
+        return text(self.bmap)
+
+    def to_json(self) -> dict[str, object]:
+        """One document."""
+        rows = zip(self.bmap.ranges, self.bmap.digests, strict=True)
+        return {
+            "size": self.bmap.size, "algorithm": self.bmap.algorithm,
+            "block_size": self.bmap.block, "mapped": self.bmap.mapped,
+            "ranges": [{"start": r.start, "length": r.length, "digest": d} for r, d in rows],
+            "warnings": told(self.warnings),
+        }  # fmt: skip
+
+
+def block_map(
+    image: What | Image,
+    *,
+    progress: Report | None = None,
+    cancel: Event | None = None,
+    threads: int | None = None,
+    **how: Unpack[Opening],
+) -> BlockMap:
+    """The bmap of an image: what takes no space in it is left out, as what does not matter."""
+    with opened(image, **how) as found:
+        demand_one_data_track(found)
+        made = work(progress, cancel, threads, found.policy)
+        made.watch.begin("hash", found.size)
+        ranges, digests = stored(found.device), list[str]()
+        sums = RangeSums(ranges, DEFAULT[0], lambda _, digits: digests.append(digits))
+        digest(guarded(found.device), (sums,), made)
+        bmap = Bmap("2.0", found.size, BLOCK, ranges, DEFAULT[0], tuple(digests))
+        return BlockMap(bmap, found.warnings)
 
 
 def _digested(

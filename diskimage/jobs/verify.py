@@ -13,10 +13,13 @@ from diskimage.engine.copy import Work, digest
 from diskimage.engine.digest import running
 from diskimage.engine.guard import guarded
 from diskimage.engine.progress import Report
+from diskimage.errors import UnsupportedError
 from diskimage.image import Image
 from diskimage.jobs.opening import Opening, opened, told, work
+from diskimage.layers import bmap
 from diskimage.layers.plain import Plain
 from diskimage.model import Device, Finding
+from diskimage.ranges import Range
 from diskimage.sources.anything import What, as_source
 from diskimage.sources.file import FileSource
 
@@ -67,24 +70,48 @@ def verify(
     threads: int | None = None,
     **how: Unpack[Opening],
 ) -> Verified:
-    """Hold `image` against `database`: a Logiqx XML DAT, or a list of digests (.sfv, .md5, ...).
+    """Hold `image` against `database`: a Logiqx XML DAT, a list of digests (.sfv, .md5, ...), or a
+    bmap.
 
     A DAT is asked for the tracks as it counts them, each from its first stored frame on; for an
     image without tracks, for its guest bytes. A list is asked for the files of the image as they
-    are. Raises what opening raises, CorruptError for a database that is none.
+    are, a bmap for each of its ranges of guest bytes. Raises what opening raises, CorruptError for
+    a database that is none.
     """
     source = as_source(database)
     try:
         with opened(image, **how) as found:
             made = work(progress, cancel, threads, found.policy)
-            if is_dat(source):
+            game: str | None = None
+            if bmap.is_bmap(source):
+                rows = _in_ranges(found, bmap.load(source, found.limits), source.name, made)
+            elif is_dat(source):
                 game, rows = _in_games(list(_units(found, made)), games(source))
             else:
-                game, rows = None, list(_in_list(found, list(listed(source, found.limits)), made))
+                rows = list(_in_list(found, list(listed(source, found.limits)), made))
             return Verified(found.name, source.name, game, tuple(rows), found.warnings)
     finally:
         if source is not database:
             source.close()
+
+
+def _in_ranges(image: Image, told: bmap.Bmap, file: str, made: Work) -> list[Verdict]:
+    """Every range of a bmap. UnsupportedError for one without digests."""
+    bmap.demand_size(told, image.size, file)
+    if not told.algorithm:
+        raise UnsupportedError(f"a bmap of version {told.version} has no digests", file=file)
+    rows: list[Verdict] = []
+    wanted = iter(told.digests)
+
+    def judge(one: Range, digits: str) -> None:
+        status = "match" if digits == next(wanted) else "differs"
+        name = f"bytes {one.start} to {one.stop}"
+        rows.append(Verdict(status, name, one.length, {told.algorithm: digits}))
+
+    made.watch.begin("hash", image.size)
+    sums = bmap.RangeSums(told.ranges, told.algorithm, judge)
+    digest(guarded(bmap.Mapped(image.device, told.ranges)), (sums,), made)
+    return rows
 
 
 def _units(image: Image, made: Work) -> Iterator[Verdict]:

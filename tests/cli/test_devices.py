@@ -15,6 +15,7 @@ from diskimage import image
 from diskimage.sources.device import DeviceFileSource
 from diskimage.sources.file import FileSource
 from tests.cli.samples import DISK, MIB, Command, document, refusal
+from tests.makers.raw import make
 
 Attach: TypeAlias = Callable[[str, int], str]
 
@@ -57,6 +58,27 @@ def test_a_copy_reaches_a_device_zeros_too(
     content = (folder / "device.img").read_bytes()
     assert content[:DISK] == (folder / "disk.raw").read_bytes()
     assert content[DISK:] == b"\xa5" * MIB
+
+
+@pytest.mark.parametrize("options", [[], ["--leave-unmapped"]])
+@pytest.mark.parametrize("piped", [False, True])
+def test_what_a_bmap_leaves_out_is_zeros_on_a_device_or_left(
+    dim: str, folder: Path, attach: Attach, options: list[str], piped: bool
+) -> None:
+    device, content = attach("device.img", 2 * MIB), bytes(range(256)) * 256  # 64 KiB
+    image = make(folder / "mapped.img", MIB, {0: content, 512 << 10: bytes(64 << 10)})
+    made = subprocess.run([dim, "hash", image, "--bmap"], capture_output=True, check=True)
+    (folder / "mapped.bmap").write_bytes(made.stdout)
+    words: list[str | Path] = [
+        dim, "copy", "-" if piped else image, device, "--allow-device", "--verify", *options,
+        "--bmap", folder / "mapped.bmap",
+    ]  # fmt: skip
+    subprocess.run(words, input=image.read_bytes() if piped else b"", check=True)
+    expected = bytearray(image.read_bytes())
+    if options:  # the zeros that are stored are zeros all the same
+        for start, stop in ((64 << 10, 512 << 10), (576 << 10, MIB)):
+            expected[start:stop] = b"\xa5" * (stop - start)
+    assert (folder / "device.img").read_bytes() == bytes(expected) + b"\xa5" * MIB
 
 
 def test_a_device_is_a_target_only_by_name(
