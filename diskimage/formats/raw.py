@@ -65,6 +65,11 @@ class RawDevice:
         """Nothing is held back."""
         yield Barrier()
 
+    def plan_resize(self, size: int) -> Plan:
+        """The file's size is the guest's."""
+        yield Size(size)
+        yield Barrier()
+
 
 def probe(look: Look) -> Bid | None:
     """Raw has no magic: only its suffixes speak, and only where nothing else does."""
