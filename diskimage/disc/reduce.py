@@ -23,15 +23,16 @@ def user_bytes(what: Device | Disc) -> Device:
 
 def _states(device: Device) -> list[Loss]:
     """The snapshots inside of an image; of the one that was opened the state of its machine."""
-    chosen, rows = device.info.get("snapshot"), device.info.get("snapshots")
+    chosen, listed = device.info.get("snapshot"), device.info.get("snapshots")
     if isinstance(chosen, Mapping):
         state = chosen.get("vm_state_size")
         return [Loss("snapshots", f"the state of its machine, {state} bytes")] if state else []
-    if not isinstance(rows, list) or not rows:
-        return []
-    names = ", ".join(str(row.get("name")) for row in rows[:_NAMED])
-    more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
-    return [Loss("snapshots", f"its snapshots {names}{more}")]
+    rows = listed if isinstance(listed, list) else []
+    # those of a bundle have no name here: they are the layers of a chain, which is flattened
+    names = [str(row["name"]) for row in rows if "name" in row]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    told = f"its snapshots {', '.join(names[:_NAMED])}{more}"
+    return [Loss("snapshots", told)] if names else []
 
 
 def losses(what: Device | Disc, sector: int = 1, why: str = "") -> list[Loss]:

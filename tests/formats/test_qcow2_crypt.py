@@ -15,7 +15,7 @@ import diskimage
 from diskimage.errors import CorruptError, PasswordError, TruncatedError, UnsupportedError
 from diskimage.model import Kind
 from tests.bounded import Run
-from tests.formats.test_luks import shell
+from tests.formats.test_luks_peers import shell
 from tests.makers.luks import PASSWORD, content, luks1, sealed
 from tests.makers.naive import lawful
 from tests.makers.qcow2 import Cluster, Maker, patched
