@@ -45,11 +45,14 @@ def problems(disc: Disc, passed: Callable[[int], object] = int) -> Iterator[Find
     are decoded; neighbours with one fault are one finding.
 
     `at` is the LBA of the first of them. `passed` is told the bytes of each batch that was read,
-    of `weight(disc)` in all. Memory is bounded by one batch of 1 MiB. Raises IoError,
-    TruncatedError where a file became shorter, and what `passed` raises.
+    of `weight(disc)` in all. Memory is bounded by one batch of 1 MiB. Raises IoError, and what
+    `passed` raises.
     """
     for track in disc.tracks:
-        yield from _grouped(fault for p in _checked(track) for fault in _faults(p, passed))
+        try:
+            yield from _grouped(fault for p in _checked(track) for fault in _faults(p, passed))
+        except ContentError as error:
+            yield Finding(error.kind, str(error), error.at)
     yield from _grouped(subchannel.faults(disc, passed))
     yield from cdtext.problems(disc.cdtext)
     for source in _provable(disc):

@@ -6,12 +6,10 @@ which finds `NAME.bin.ecm` for the `NAME.bin` that it names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from diskimage.disc import volume
 from diskimage.disc.bare import mode_of, opened
-from diskimage.errors import UnsupportedError
-from diskimage.model import Bid, Device, Disc, Finding, Format, Gate, Look, Source
+from diskimage.errors import ChecksumError, UnsupportedError
+from diskimage.model import Bid, Checking, Device, Disc, Finding, Format, Gate, Held, Look, Source
 from diskimage.sources.ecm import MAGIC, Ecm
 
 
@@ -36,10 +34,14 @@ def open_ecm(source: Source, gate: Gate) -> Device | Disc:
     return opened(inner, gate)
 
 
-def check(source: Source, _gate: Gate) -> Iterator[Finding]:
-    """Raises ChecksumError where the whole has not the EDC that its end tells."""
-    Ecm(source).prove(int)
-    yield from ()
+def check(source: Source, _gate: Gate) -> Checking:
+    """Whether the whole has the EDC that its end tells."""
+    inner = Ecm(source)
+    try:
+        inner.prove(int)
+    except ChecksumError as error:
+        yield Finding(error.kind, str(error), error.at, "whole")
+    return Held("", "EDC, which tells nothing of Form 2 frames" if inner.blind else "EDC")
 
 
 FORMAT = Format(

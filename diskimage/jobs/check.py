@@ -115,8 +115,13 @@ class _Asked:
         self._wrong: Counter[Part] = Counter()
 
     def problems(self) -> Iterator[Finding]:
-        """All of them, each counted for its part."""
+        """All of them, each counted for the part that it was first found in."""
+        said: set[tuple[str, str, int | None]] = set()
         for finding in self._found():
+            if finding[:3] in said:
+                continue
+            if len(said) < self._image.limits.problems:
+                said.add(finding[:3])
             self._wrong[finding.part] += 1
             yield finding
 

@@ -107,6 +107,10 @@ class Ecm:
 
     A pass from beginning to end, in whatever order its stretches come, ends in ChecksumError
     where the whole has not the EDC that the stream tells. Raises what `index` does.
+
+    The EDC is a cyclic code: that of bytes with their own EDC behind them is 0, whatever they are.
+    So a Form 2 frame, which ends in its EDC, changes nothing in that of the whole: `blind` says
+    that there are some.
     """
 
     fd: int | None = None
@@ -115,6 +119,7 @@ class Ecm:
         self.name, self._inner = inner.name, inner
         self._index = index(inner)
         self.size = self._index.size
+        self.blind = _FORM2 in self._index.type
         self._pass, self._lock = Pass(), Lock()
 
     def read_into(self, at: int, buffer: memoryview) -> int:

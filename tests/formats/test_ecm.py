@@ -90,6 +90,74 @@ def test_an_edc_moves_over_zeros() -> None:
         assert moved(int.from_bytes(frames.edc(b"abc"), "little"), length) == long
 
 
+def pieces(draw: random.Random) -> bytes:
+    """A stretch of a dump: good frames of a kind, broken ones, sound, silence, odd bytes."""
+    kind, lba = draw.randrange(9), draw.randrange(400_000)
+    count = draw.randrange(1, 5)
+    users = [draw.randbytes(2048) for _ in range(count)]
+    made = {
+        0: [frames.mode1(user, lba + i) for i, user in enumerate(users)],
+        1: [frames.form1(user, lba + i) for i, user in enumerate(users)],
+        2: [frames.form2(user.ljust(2324, b"v"), lba + i) for i, user in enumerate(users)],
+        3: [frames.form2(user.ljust(2324, b"v"), lba)[:-4] + bytes(4) for user in users],
+        4: [frames.mode1(user, lba)[16:] for user in users],  # no sync: literal
+        5: [frames.form1(user, lba)[16:] for user in users],  # frames of 2336 bytes
+        6: [frames.audio(count)],
+        7: [bytes(2352 * count)],  # silence fits the codes of form 1
+    }
+    part = bytearray(b"".join(made.get(kind, [draw.randbytes(draw.randrange(1, 3000))])))
+    if draw.randrange(4) == 0:
+        part[draw.randrange(len(part))] ^= 1 << draw.randrange(8)
+    return bytes(part)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_an_encoder_finds_comes_back(seed: int) -> None:
+    draw = random.Random(seed)
+    dump = b"".join(pieces(draw) for _ in range(8))
+    stream = ecm.encoded(dump)
+    inner = Ecm(MemorySource(stream))
+    assert read(inner, 0, len(dump) + 1) == dump
+    for _ in range(40):
+        at, length = draw.randrange(len(dump)), draw.choice((1, 4, 2336, 2352, 9000))
+        assert read(inner, at, length) == dump[at : at + length]
+    for cut in (1, 4, 5, len(stream) // 2):
+        with pytest.raises(TruncatedError):
+            Ecm(MemorySource(stream[:-cut]))
+    records = list(zip(inner._index.at, inner._index.type, strict=True))
+    for _ in range(20):
+        spoiled, at = bytearray(stream), draw.randrange(4, len(stream))
+        spoiled[at] ^= 1 << draw.randrange(8)
+        try:
+            inner = Ecm(MemorySource(bytes(spoiled)))
+            read(inner, 0, inner.size)
+        except (ChecksumError, CorruptError, TruncatedError):
+            continue
+        inside = [type for start, type in records if start <= at]
+        assert inside[-1] == 3, "data of Form 2 with the EDC made from it changes no EDC behind it"
+
+
+def test_counts_beyond_the_file_cost_nothing() -> None:
+    for type, count in ((0, 1 << 30), (1, (1 << 31) - 2), (2, 1 << 29), (3, 1 << 20)):
+        with pytest.raises(TruncatedError, match="record 2 goes on"):
+            Ecm(MemorySource(b"ECM\0" + ecm.literal(b"a") + ecm.head(type, count) + bytes(9)))
+
+
+def test_a_check_looks_into_what_is_behind_a_sheet(tmp_path: Path) -> None:
+    """The data track is right, as far as its codes tell: what is wrong is in its user data."""
+    data, _ = frames.data(20)
+    sheet = cue.one("MODE1/2352", name="a.bin.ecm") + "  TRACK 02 AUDIO\n    INDEX 01 00:00:20\n"
+    path = cue.write(tmp_path, sheet)
+    stream = bytearray(ecm.dumped(data + SOUND))
+    (tmp_path / "a.bin.ecm").write_bytes(stream)
+    assert check(path).problems == ()
+    for at in (9000, len(stream) - 5000):  # of user data, and of sound that no rule holds
+        stream[at] ^= 1
+        (tmp_path / "a.bin.ecm").write_bytes(stream)
+        assert [one.kind for one in check(path).problems] == ["checksum"]
+        stream[at] ^= 1
+
+
 # --- opened ---------------------------------------------------------------------------------
 
 
