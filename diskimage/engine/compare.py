@@ -5,12 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from diskimage.engine.batch import WINDOW, ordered
+from diskimage.engine.batch import WINDOW
 from diskimage.engine.copy import Work, load
 from diskimage.engine.guard import guarded
 from diskimage.engine.windows import BLANK, Window, stretches
 from diskimage.kernels import scan
 from diskimage.model import Device, Runs
+from diskimage.pool import ordered
 from diskimage.ranges import Ranges
 from diskimage.runs import clip, stop_of
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 
-from diskimage.engine.batch import WINDOW, Buffers, default_threads, ordered
+from diskimage.engine.batch import WINDOW, Buffers
 from diskimage.engine.digest import Feeder, Sum
 from diskimage.engine.guard import checked
 from diskimage.engine.progress import Watch
@@ -18,6 +18,7 @@ from diskimage.errors import TruncatedError, from_os
 from diskimage.kernels import copying, scan
 from diskimage.limits import MIB
 from diskimage.model import Kind, Runs, Target
+from diskimage.pool import default_threads, ordered
 from diskimage.runs import stop_of
 
 PIECE = 16 * MIB  # a kernel copy of at most 20 ms, so that Ctrl-C and the bar keep up

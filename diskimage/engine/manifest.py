@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diskimage.engine.batch import WINDOW, Buffers, ordered
+from diskimage.engine.batch import WINDOW, Buffers
 from diskimage.engine.copy import Work, load
 from diskimage.engine.guard import guarded
 from diskimage.engine.windows import Window, windows
@@ -10,6 +10,7 @@ from diskimage.errors import UsageError
 from diskimage.kernels import digests
 from diskimage.limits import MIB
 from diskimage.model import Device
+from diskimage.pool import ordered
 
 LANES = 16  # blocks that the widest kernel digests at once
 LARGEST = 64 * MIB

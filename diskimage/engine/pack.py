@@ -7,7 +7,6 @@ from collections.abc import Container, Iterator
 from itertools import chain, groupby
 from typing import NamedTuple
 
-from diskimage.engine.batch import ordered
 from diskimage.engine.copy import Work, by_kernel, load
 from diskimage.engine.digest import Feeder
 from diskimage.engine.guard import checked
@@ -17,6 +16,7 @@ from diskimage.engine.windows import Window, windows
 from diskimage.errors import DiskImageError, UsageError
 from diskimage.kernels import scan
 from diskimage.model import Kind, Pack, Packed, Runs, Target
+from diskimage.pool import ordered
 from diskimage.runs import clip
 from diskimage.words import rounded
 

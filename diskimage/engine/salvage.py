@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import NamedTuple
 
-from diskimage.engine.batch import ordered
 from diskimage.engine.copy import Work, load
 from diskimage.engine.guard import guarded
 from diskimage.engine.windows import BLANK, Window, windows
@@ -19,8 +18,10 @@ from diskimage.errors import ContentError, LimitError, MediumError
 from diskimage.layers.gather import filler
 from diskimage.limits import LIMITS
 from diskimage.model import HOLE, Device, Finding, Kind, Runs
+from diskimage.pool import ordered
 from diskimage.ranges import Ranges
 from diskimage.runs import clip, stop_of
+from diskimage.words import rounded
 
 GRAIN = 512  # what is unreadable is told by sectors, at least
 MOST = 1 << 17  # unreadable ranges of one answer: some 40 MiB of memory
@@ -189,17 +190,24 @@ def _within(
     device: Device, start: int, stop: int, error: ContentError | MediumError, found: _Found
 ) -> Iterator[Runs]:
     """The extents of a part of a block whose map fails with `error`, halved until it is found."""
-    if stop - start <= GRAIN or _all_alike(device, start, stop):
+    middle = _middle(start, stop, GRAIN)
+    if not middle or _all_alike(device, start, stop):
         found.add(_lost(start, stop, error))
         yield filler(start, stop, Kind.BAD)
         return
-    middle = (start + stop) // 2 // GRAIN * GRAIN
     for first, last in ((start, middle), (middle, stop)):
         try:
             rows = list(guarded(device, first, last))
         except FAULTS as fault:
             rows = list(_within(device, first, last, fault, found))
         yield from rows
+
+
+def _middle(start: int, stop: int, grain: int) -> int:
+    """A multiple of `grain` inside [start, stop), about half way; 0 where there is none."""
+    middle = rounded((start + stop) // 2, grain)
+    middle = middle if middle < stop else middle - grain
+    return middle if middle > start else 0
 
 
 def _all_alike(device: Device, start: int, stop: int) -> bool:
@@ -243,8 +251,8 @@ def _sifted(runs: Runs, start: int, stop: int, work: Work) -> Iterator[Lost]:
     except FAULTS as error:
         fault = error
     grain = GRAIN if runs.records is None else runs.records.take
-    middle = (start + stop) // 2 // grain * grain
-    if part.kind[0] == Kind.CODED or stop - start <= grain or not start < middle < stop:
+    middle = _middle(start, stop, grain)
+    if part.kind[0] == Kind.CODED or not middle:
         yield _lost(start, stop, fault)
         return
     yield from _sifted(runs, start, middle, work)
