@@ -16,18 +16,22 @@ if TYPE_CHECKING:
     from diskimage.jobs.bench import bench
     from diskimage.jobs.cat import cat
     from diskimage.jobs.check import check
+    from diskimage.jobs.commit import commit
     from diskimage.jobs.compare import compare
     from diskimage.jobs.convert import convert
     from diskimage.jobs.copy import copy
     from diskimage.jobs.create import create
     from diskimage.jobs.detect import detect
     from diskimage.jobs.extract import extract
+    from diskimage.jobs.flatten import flatten
     from diskimage.jobs.formats import list_formats
     from diskimage.jobs.hash import hash
     from diskimage.jobs.info import info
     from diskimage.jobs.ls import ls
     from diskimage.jobs.map import map
     from diskimage.jobs.measure import measure
+    from diskimage.jobs.rebase import rebase
+    from diskimage.jobs.resize import resize
     from diskimage.jobs.tree import tree
     from diskimage.jobs.verify import verify
     from diskimage.limits import LIMITS, Limits
@@ -36,8 +40,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _VERBS = (
-    "bench", "cat", "check", "compare", "convert", "copy", "create", "detect", "extract", "hash",
-    "info", "ls", "map", "measure", "tree", "verify",
+    "bench", "cat", "check", "commit", "compare", "convert", "copy", "create", "detect", "extract",
+    "flatten", "hash", "info", "ls", "map", "measure", "rebase", "resize", "tree", "verify",
 )  # fmt: skip
 _PLACES = {
     "Image": "image", "open": "image", "Limits": "limits", "LIMITS": "limits", "Ranges": "ranges",
@@ -45,9 +49,9 @@ _PLACES = {
 } | {verb: f"jobs.{verb}" for verb in _VERBS}  # fmt: skip
 
 __all__ = [
-    "LIMITS", "DiskImageError", "Image", "Limits", "Ranges", "bench", "cat", "check", "compare",
-    "convert", "copy", "create", "detect", "errors", "extract", "hash", "info", "list_formats",
-    "ls", "map", "measure", "open", "tree", "verify",
+    "LIMITS", "DiskImageError", "Image", "Limits", "Ranges", "bench", "cat", "check", "commit",
+    "compare", "convert", "copy", "create", "detect", "errors", "extract", "flatten", "hash",
+    "info", "list_formats", "ls", "map", "measure", "open", "rebase", "resize", "tree", "verify",
 ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from diskimage.cli import files, look, move, sums
+from diskimage.cli import alter, files, look, move, sums
 from diskimage.cli.show import failed
 from diskimage.errors import CancelledError, DiskImageError, LimitError, UsageError, from_os
 
@@ -17,7 +17,7 @@ VERBS = (
     look.info, look.detect, look.formats, look.map_, look.check, sums.hash_,
     files.ls, files.tree, files.cat, files.extract,
     sums.verify, move.convert, move.copy, sums.compare, move.create, move.measure,
-    move.bench,
+    alter.resize, alter.commit, alter.rebase, alter.flatten, move.bench,
 )  # fmt: skip
 PIPE_GONE = 128 + 13  # what a shell shows for a process that SIGPIPE ended
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

@@ -89,11 +89,14 @@ def put(image: Image, start: int, data: bytes) -> None:
 
 def kept(image: Image, new: Device, work: Work) -> int:
     """Write into the layer of `image` what its backing holds there and `new` does not, so that the
-    guest stays the same over `new`; the bytes written. The backing has to be open."""
+    guest is the same over `new`; the bytes written, which are durable.
+
+    LossError for one with snapshots; what `parent_of` raises.
+    """
     device, over = demand_layered(image), overlay_of(image.device)
-    if over is None:
-        parent_of(image)  # tells why
-        return 0
+    demand_no_snapshots(image)
+    parent_of(image)
+    assert over is not None, "a backing was opened"
     silent, written = _Silent(device.layer), 0
     work.watch.begin("compare", image.size)
     for start in range(0, image.size, STRETCH):
@@ -104,6 +107,7 @@ def kept(image: Image, new: Device, work: Work) -> int:
         for at, count in pieces(blocks):
             put(image, at, image.read(at, count))
             written += count
+    image.flush()
     return written
 
 

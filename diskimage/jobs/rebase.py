@@ -1,4 +1,4 @@
-"""Another backing under an image, its guest unchanged; or none, what it held pulled in."""
+"""Another backing under an image, its guest unchanged."""
 
 from __future__ import annotations
 
@@ -11,17 +11,10 @@ from typing import Unpack
 
 from diskimage import registry
 from diskimage.engine.progress import Report
-from diskimage.image import Image, open
-from diskimage.jobs.chain import (
-    demand_layered,
-    demand_no_snapshots,
-    demand_not_among,
-    kept,
-    parent_of,
-)
+from diskimage.image import open
+from diskimage.jobs.chain import demand_layered, demand_not_among, kept
 from diskimage.jobs.opening import Opening, told, work
-from diskimage.layers.blank import Blank
-from diskimage.model import Device, Finding
+from diskimage.model import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,36 +67,8 @@ def rebase(
             with open(place, **over) as new:
                 demand_not_among(one, new)
                 if not unsafe:
-                    written = _over(one, new.device, progress, cancel)
+                    written = kept(one, new.device, work(progress, cancel))
         one.change(demand_layered(one).plan_backing(backing, backing_format))
         said = [*(w for w in one.warnings if not unsafe or w.kind != "reference"), *said]
         spent = time.monotonic() - began
         return Rebased(one.name, backing, backing_format, written, spent, tuple(said))
-
-
-def flatten(
-    image: str | os.PathLike[str],
-    *,
-    progress: Report | None = None,
-    cancel: Event | None = None,
-    **how: Unpack[Opening],
-) -> Rebased:
-    """Write into `image` all that its backing holds, and let it lie over none.
-
-    Its guest stays the same, at every moment. `references` has to allow the backing.
-    """
-    began = time.monotonic()
-    with open(image, mode="r+", **how) as one:
-        written = _over(one, Blank(0), progress, cancel)
-        one.change(demand_layered(one).plan_backing(None, None))
-        return Rebased(one.name, None, None, written, time.monotonic() - began, one.warnings)
-
-
-def _over(image: Image, new: Device, progress: Report | None, cancel: Event | None) -> int:
-    """Make the guest of `image` the same over `new`; the bytes written, which are durable."""
-    demand_layered(image)
-    demand_no_snapshots(image)
-    parent_of(image)
-    written = kept(image, new, work(progress, cancel))
-    image.flush()
-    return written
