@@ -35,6 +35,7 @@ IMAGES = {
         SIZE, {1: (0, noise(MIB, 5)), 3: (2, noise(MIB, 6))}, states={3: 7, 2: 2}, flags=2,
         bitmaps={0: (1, [5, 6, 3 * 2048, 3 * 2048 + 9])}, parent=LOCATOR, headers=HEADERS,
     ),
+    "first difference": vhdx(SIZE, {}, flags=2, parent=LOCATOR, headers=HEADERS),
     "dirty log": vhdx(
         SIZE, {0: (0, noise(MIB, 8)), 2: (1, noise(MIB, 9))}, states={0: 0, 2: 0},
         headers=(header(7), header(8, log=LOG)),

@@ -1,10 +1,10 @@
 """A VHDX written in place, its table and bitmaps through its log.
 
 A new block is appended, its bytes follow; entries and bitmaps wait in memory. To write these out:
-the bytes are made durable, then an entry of the log that holds every changed sector, then a header
+the bytes are made durable, and an entry of the log that holds every changed sector, then a header
 that names that log, then the sectors are written where they belong, and then a header without it.
-A crash between the last two leaves a log that says what was to be written; one before, a file in
-which no entry was changed. Facts: [MS-VHDX] 2.2.2.1 for headers, 2.3 for the log.
+A crash behind the first header leaves a log that says what was to be written; one before it, a file
+in which no entry was changed. Facts: [MS-VHDX] 2.2.2.1 for headers, 2.3 for the log.
 """
 
 from __future__ import annotations
@@ -167,8 +167,8 @@ class Table:
         self._blocks.forget()
 
     def _written_out(self) -> Plan:
-        """Every changed sector through the log."""
-        yield Barrier()
+        """Every changed sector through the log, which nothing names before it and the bytes that
+        the sectors are about are durable."""
         name = uuid4()
         entry = log.entry_bytes(
             self._headers.now._replace(log=name), list(self._pending.sectors()), self._source.size
