@@ -122,6 +122,15 @@ class FileGate:
         """The guest bytes of `device` as a source, a few decoded chunks kept."""
         return device_source(device, name)
 
+    def content(self, source: Source, name: str, *, tail: bool = True) -> str | None:
+        """The image that the bytes would open as in a file of that name; None for a disk's own."""
+        found = registry.candidates(registry.look(source, tail=tail)._replace(name=name))
+        if not found or not source.size:
+            return "" if source.size else None
+        known = found[0].known
+        plain = found[0].name == "raw" or (known is not None and known.opens_as_raw)
+        return None if plain else found[0].name
+
     def siblings(self) -> tuple[str, ...]:
         """Names of the regular files in the image's directory; none where it may not be listed."""
         if not self.folder:

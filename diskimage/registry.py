@@ -66,7 +66,8 @@ ENTRIES = (
           ((-512, b"koly\0\0\0\4"), (0, b"koly\0\0\0\4"), (0, b"encrcdsa"), (-8, b"cdsaencr"),
            (0, b"sprs")),
           (".dmg",), (".sparseimage", ".plist"),
-          keeps=("iso", "bzip2 stream", "xz stream", "gzip stream")),
+          keeps=("iso", "bzip2", "xz", "gzip")),
+    Entry("gzip", "diskimage.formats.gzip", ((0, b"\x1f\x8b\x08"),), (".gz",)),
     Entry("luks", "diskimage.formats.luks",
           ((0, b"LUKS\xba\xbe"), *((0x4000 << n, b"SKUL\xba\xbe") for n in range(3))), (".luks",)),
     Entry("ova", "diskimage.formats.ova", ((257, b"ustar"),), (".ova",), (".ovf",)),
@@ -106,14 +107,15 @@ class Candidate(NamedTuple):
     known: Known | None = None
 
 
-def look(source: Source) -> Look:
-    """What a probe may see of `source`: two reads, whatever its size."""
+def look(source: Source, *, tail: bool = True) -> Look:
+    """What a probe may see of `source`: two reads, whatever its size; its last bytes only where
+    `tail`."""
     head = bytearray(min(HEAD, source.size))
     source.read_into(0, memoryview(head))
-    tail = bytearray(min(TAIL, source.size))
-    source.read_into(source.size - len(tail), memoryview(tail))
+    last = bytearray(min(TAIL, source.size) if tail else 0)
+    source.read_into(source.size - len(last), memoryview(last))
     name = source.name.replace("\\", "/").rpartition("/")[2]
-    return Look(bytes(head), bytes(tail), source.size, name)
+    return Look(bytes(head), bytes(last), source.size, name)
 
 
 def named(name: str) -> Format:

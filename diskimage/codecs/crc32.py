@@ -51,12 +51,12 @@ def repeated(crc: int, piece: bytes, count: int) -> int:
     whole, length = zlib.crc32(piece), len(piece)
     while count:
         if count & 1:
-            crc = _behind(crc, whole, length)
-        whole, length, count = _behind(whole, whole, length), 2 * length, count >> 1
+            crc = behind(crc, whole, length)
+        whole, length, count = behind(whole, whole, length), 2 * length, count >> 1
     return crc
 
 
-def _behind(crc: int, other: int, length: int) -> int:
+def behind(crc: int, other: int, length: int) -> int:
     """The CRC-32 of what has `crc`, and of `length` bytes behind it that have `other`."""
     return _times(crc, _power(length)) ^ other
 

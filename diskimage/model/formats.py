@@ -125,9 +125,10 @@ class Gate(Protocol):
         """The problems that `format` finds with `source`, opened as `inner` opens it."""
         ...
 
-    def content(self, source: Source, *, tail: bool = True) -> str | None:
-        """The name of the image that the bytes of `source` are, "" where nobody knows them; None
-        where they are a disk as it stands. Without `tail` its last bytes are not read."""
+    def content(self, source: Source, name: str, *, tail: bool = True) -> str | None:
+        """The name of the format that the bytes of `source` are, in a file called `name`; "" where
+        nobody knows them, None where they are a disk as it stands. Without `tail` its last bytes
+        are not read."""
         ...
 
     def reading(self, device: Device, name: str) -> Source:

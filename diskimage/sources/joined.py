@@ -30,6 +30,11 @@ class Joined:
         self._starts = [0, *ends[:-1]]
         self.size = ends[-1] if ends else 0
 
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What the stretches are of, each once, in order."""
+        return tuple({id(one.source): one.source for one in self._stretches}.values())
+
     def read_into(self, at: int, buffer: memoryview) -> int:
         """Fill `buffer` from `at`; fewer bytes only at the end or of a source cut short."""
         done = 0

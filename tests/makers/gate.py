@@ -45,6 +45,9 @@ class OpenGate:
     ) -> Generator[Finding, None, Held | None]:
         raise MissingError(f"no {format} in {source.name} beside {beside}")
 
+    def content(self, source: Source, name: str, *, tail: bool = True) -> str | None:  # noqa: ARG002 - a disk
+        return None
+
     def siblings(self) -> tuple[str, ...]:
         return ()
 
