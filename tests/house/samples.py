@@ -4,6 +4,7 @@ disc.iso       ISO 9660 with Joliet and Rock Ridge: readme.txt, docs/manual.txt,
 game.cue       a mixed-mode disc in three FILEs: the ISO as MODE1/2352, two audio tracks
 disk.raw       8 MiB, a quarter of it written, the rest holes
 disk.qcow2     the same, zstd clusters      disk.vdi   the same
+cut.vdi        the same VDI, cut in the middle of its last block
 other.raw      the same but for one sector
 game.dat       a database of dumps that knows the tracks of game.cue
 volume.luks    a LUKS volume; password.txt has its password
@@ -98,3 +99,4 @@ def make_samples(directory: Path) -> None:
     make(directory / "other.raw", 8 * MIB, {**pieces, 6 * MIB: b"different".ljust(512)})
     diskimage.convert(raw, directory / "disk.qcow2", compression="zstd")
     diskimage.convert(raw, directory / "disk.vdi")
+    (directory / "cut.vdi").write_bytes((directory / "disk.vdi").read_bytes()[: -MIB // 2])
