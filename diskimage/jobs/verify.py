@@ -75,8 +75,8 @@ def verify(
 
     A DAT is asked for the tracks as it counts them, each from its first stored frame on; for an
     image without tracks, for its guest bytes. A list is asked for the files of the image as they
-    are, a bmap for each of its ranges of guest bytes. Raises what opening raises, CorruptError for
-    a database that is none.
+    are, and may lack the sheet that names the others; a bmap for each of its ranges of guest bytes.
+    Raises what opening raises, CorruptError for a database that is none.
     """
     source = as_source(database)
     try:
@@ -175,15 +175,26 @@ def _same(unit: Verdict, row: Listed) -> bool:
 
 
 def _in_list(image: Image, rows: list[Listed], made: Work) -> Iterator[Verdict]:
-    """Every file of the image, held against the line that names it."""
-    by_name = {row.name.casefold(): row for row in rows}
-    for source in image.sources:
-        if not isinstance(source, FileSource):
-            continue
+    """Every file of the image, held against the lines that name it; a list of several directories
+    may have a name more than once, and a file several digests."""
+    by_name: dict[str, list[Listed]] = {}
+    for row in rows:
+        by_name.setdefault(row.name.casefold(), []).append(row)
+    files = [source for source in image.sources if isinstance(source, FileSource)]
+    for source in files:
         name = source.name.replace("\\", "/").rpartition("/")[2]
-        row = by_name.get(name.casefold())
-        if row is None:
+        named = by_name.get(name.casefold(), [])
+        if named:
+            wanted = {key for row in named for key in row.digests}
+            one = _digested(Plain(source), wanted, made, None, name)
+            yield one._replace(status="match" if _held_once(one, named) else "differs")
+        elif source is files[0] and len(files) > 1 and name.lower().endswith(SHEETS):
+            image.warn("unlisted", f"{name} is not in the list: it was opened, and not verified")
+        else:
             yield Verdict("unknown", name, source.size, {})
-            continue
-        one = _digested(Plain(source), row.digests, made, None, name)
-        yield one._replace(status="match" if _same(one, row) else "differs")
+
+
+def _held_once(one: Verdict, named: list[Listed]) -> bool:
+    """Whether of the lines with a file's name one of each kind of digest is right."""
+    right = [row.digests.keys() for row in named if _same(one, row)]
+    return set().union(*right) == {key for row in named for key in row.digests}

@@ -112,12 +112,37 @@ def test_a_list_of_md5sum_names_the_files_themselves(
     assert [one.status for one in verify(sheet, tmp_path / "a.md5").rows].count("differs") == 1
 
 
-def test_an_sfv_lists_crcs_and_must_list_all(sheet: Path, tmp_path: Path) -> None:
+def test_an_sfv_lists_crcs_and_must_list_all_but_the_sheet(sheet: Path, tmp_path: Path) -> None:
     lines = ["; made by hand", *(f"{name} {zlib.crc32(c):08x}" for name, c in FILES.items())]
     (tmp_path / "a.sfv").write_text("\r\n".join(lines))
     found = verify(sheet, tmp_path / "a.sfv")
-    assert [one.status for one in found.rows] == ["unknown", "match", "match"]
-    assert not found.ok, "the sheet is not in it"
+    assert [one.status for one in found.rows] == ["match", "match"]
+    assert found.ok
+    assert [one.kind for one in found.warnings] == ["unlisted"]
+    (tmp_path / "a.sfv").write_text("\n".join(lines[:2]))
+    found = verify(sheet, tmp_path / "a.sfv")
+    assert [one.status for one in found.rows] == ["match", "unknown"]
+    assert not found.ok, "of two files of frames one is in it"
+    (tmp_path / "a.sfv").write_text(f"{sheet.name} {zlib.crc32(sheet.read_bytes()):08x}")
+    assert not verify(sheet, tmp_path / "a.sfv").ok, "no file of frames is in it"
+    (tmp_path / "a.sfv").write_text("other.bin 00000000")
+    assert not verify(sheet, tmp_path / "a.sfv").ok
+    alone = tmp_path / "alone.cue"
+    alone.write_bytes(DATA)
+    assert not verify(alone, tmp_path / "a.sfv", format="raw").ok, "it names no other file"
+
+
+def test_a_list_may_name_a_file_more_than_once(sheet: Path, tmp_path: Path) -> None:
+    """With two kinds of digest, or in two directories."""
+    lines = [f"{hashlib.md5(c).hexdigest()}  disc1/{name}" for name, c in FILES.items()]
+    others = [f"{'0' * 32}  disc2/{name}" for name in FILES]
+    sha1 = [f"{hashlib.sha1(c).hexdigest()}  disc1/{name}" for name, c in FILES.items()]
+    for listed, ok in (
+        (lines + others, True), (others + lines, True), (lines + sha1, True),
+        (others, False), ([*lines, *sha1[1:], f"{'0' * 40}  {next(iter(FILES))}"], False),
+    ):  # fmt: skip
+        (tmp_path / "a.md5").write_text("\n".join(listed))
+        assert verify(sheet, tmp_path / "a.md5").ok is ok
 
 
 @pytest.mark.parametrize(
