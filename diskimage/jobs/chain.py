@@ -46,6 +46,10 @@ def parent_of(image: Image) -> tuple[Reference, FileSource]:
 
 def demand_layered(image: Image) -> Layered:
     """The device of an image whose backing can be changed. UnsupportedError for others."""
+    if not isinstance(image.device, Layered) and not any(
+        row.role in PARENTS for row in image.references
+    ):
+        raise UnsupportedError("has no backing", file=image.name)
     if not isinstance(image.device, Layered):
         text = f"the backing of a {image.format} is not changed in place"
         raise UnsupportedError(text, file=image.name, remedy="convert it: that flattens it")
