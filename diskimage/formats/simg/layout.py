@@ -27,6 +27,7 @@ HEADER = Struct(
 HEAD = packing.Struct("<HxxII")  # of a chunk: type, blocks, bytes with the head
 RAW, FILL, SKIP, CRC = 0xCAC1, 0xCAC2, 0xCAC3, 0xCAC4
 PATTERN = 4  # bytes of a fill's value, and of a sum
+_STORED = {FILL: PATTERN, SKIP: 0, CRC: PATTERN}
 PREFIX = MIB  # where a header is looked for that others stand before
 WINDOW = 1 << 16
 FILLED = 0x10  # the kind code of rows that are a pattern
@@ -94,7 +95,7 @@ def walk(source: Source, header: Header) -> Iterator[Chunk]:
     window, name = _Window(source), source.name
     at, start = header.base + header.length, 0
     for number in range(header.chunks):
-        kind, blocks, total = HEAD.unpack_from(window.read(at, header.head, f"chunk {number}"))
+        kind, blocks, total = HEAD.unpack_from(window.read(at, header.head, number))
         length, inside = blocks * header.block, at + header.head
         wanted = stored(kind, length)
         if wanted is None:
@@ -108,10 +109,10 @@ def walk(source: Source, header: Header) -> Iterator[Chunk]:
             text = f"chunk {number} ends after the {header.blocks} blocks that there are"
             raise CorruptError(text, file=name, at=at)
         value = 0
-        if kind == RAW:
+        if kind == RAW and inside + length > source.size:
             demand(source, inside, length, f"chunk {number} (guest byte {start})")
-        elif wanted:
-            value = int.from_bytes(window.read(inside, PATTERN, f"chunk {number}"), "little")
+        elif kind != RAW and wanted:
+            value = int.from_bytes(window.read(inside, PATTERN, number), "little")
         yield Chunk(number, kind, start, length, inside, value)
         start, at = start + length, at + total
     if start != header.size:
@@ -121,7 +122,7 @@ def walk(source: Source, header: Header) -> Iterator[Chunk]:
 
 def stored(kind: int, length: int) -> int | None:
     """The bytes that follow the head of a chunk of `length` guest bytes; None for no known type."""
-    return {RAW: length, FILL: PATTERN, SKIP: 0, CRC: PATTERN}.get(kind)
+    return length if kind == RAW else _STORED.get(kind)
 
 
 class _Window:
@@ -130,9 +131,10 @@ class _Window:
     def __init__(self, source: Source) -> None:
         self._source, self._at, self._bytes = source, 0, bytearray()
 
-    def read(self, at: int, length: int, what: str) -> memoryview:
-        """`length` bytes from `at`. TruncatedError names `what` they are."""
+    def read(self, at: int, length: int, number: int) -> memoryview:
+        """`length` bytes from `at`, of chunk `number`. TruncatedError."""
         if not self._at <= at <= at + length <= self._at + len(self._bytes):
+            what = f"chunk {number}"
             demand(self._source, at, length, what)
             ahead = min(max(WINDOW, length), self._source.size - at)
             self._at, self._bytes = at, read(self._source, at, ahead, what)
@@ -151,15 +153,16 @@ class Rows:
     def __init__(self, source: Source, header: Header, limits: Limits) -> None:
         self.start, self.at, self.kind = array("q"), array("q"), bytearray()
         self.end, self.sums = header.base + header.length, 0
-        most = limits.metadata // ROW
+        most, chunk = limits.metadata // ROW, None
         for chunk in walk(source, header):
-            self.end = chunk.at + (stored(chunk.kind, chunk.length) or 0)
             self.sums += chunk.kind == CRC
             if chunk.length:
                 self._add(chunk)
             if len(self.kind) > most:
                 text = f"more than {most} chunks that differ (limit metadata)"
                 raise LimitError(text, file=source.name)
+        if chunk is not None:
+            self.end = chunk.at + (stored(chunk.kind, chunk.length) or 0)
         self.start.append(header.size)
 
     def _add(self, chunk: Chunk) -> None:
