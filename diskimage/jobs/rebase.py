@@ -15,6 +15,7 @@ from diskimage.image import open
 from diskimage.jobs.chain import demand_layered, demand_not_among, kept
 from diskimage.jobs.opening import Opening, told, work
 from diskimage.model import Finding
+from diskimage.words import escape
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,8 @@ def rebase(
     with open(image, mode="r+", **how) as one:
         place = Path(one.name).parent / backing
         written, said = 0, list[Finding]()
-        if unsafe and not place.exists():
-            said = [Finding("missing", f"its backing {backing} does not exist")]
+        if unsafe and not os.path.lexists(place):
+            said = [Finding("missing", f"its backing {escape(backing)} does not exist")]
         if not unsafe or not said:
             over: Opening = {**how, "format": backing_format, "open_options": {}}
             with open(place, **over) as new:
