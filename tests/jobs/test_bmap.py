@@ -191,6 +191,12 @@ def test_zeros_that_are_stored_are_in_the_map(disk: Path) -> None:
     """They are to be zeros on the target too; what takes no space need not be."""
     ranges = block_map(disk).bmap.ranges
     assert Range(5 * MIB, MIB) in ranges
+    told = block_map(disk).to_json()
+    assert (told["size"], told["algorithm"], told["block_size"]) == (SIZE, "sha256", 4096)
+    digest = hashlib.sha256(bytes(MIB)).hexdigest()
+    rows = told["ranges"]
+    assert isinstance(rows, list)
+    assert {"start": 5 * MIB, "length": MIB, "digest": digest} in rows
     assert sum(one.length for one in ranges) < 3 * MIB
 
 
