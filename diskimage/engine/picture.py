@@ -30,9 +30,11 @@ class Piece(NamedTuple):
 
 
 def kind_of(extent: Extent) -> str:
-    """What an extent is called in a map."""
+    """What an extent is called in a map: compressed too where its source decodes (`decodes`)."""
     if extent.kind == Kind.ZERO:
         return "hole" if extent.hole else "zero"
+    if extent.kind == Kind.DATA and getattr(extent.source, "decodes", False):
+        return "compressed"
     return {Kind.CODED: "compressed", Kind.ABSENT: "absent", Kind.BAD: "bad"}.get(
         extent.kind, "data"
     )

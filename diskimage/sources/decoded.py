@@ -62,6 +62,7 @@ class Decoded:
     """
 
     fd: int | None = None
+    decodes = True
 
     def __init__(self, inner: Source, kind: str) -> None:
         self.name, self._lock = inner.name, Lock()

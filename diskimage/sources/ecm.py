@@ -114,6 +114,7 @@ class Ecm:
     """
 
     fd: int | None = None
+    decodes = True
 
     def __init__(self, inner: Source) -> None:
         self.name, self._inner = inner.name, inner

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from diskimage import check, image
+from diskimage import check, image, map as map_of
 from diskimage.errors import DiskImageError
 from tests.formats.test_chd import GUEST, coded, kind_of, written
 from tests.makers import chd as make, frames
@@ -128,6 +128,26 @@ def test_a_child_alone_is_not_called_damaged(tmp_path: Path) -> None:
     spoiled = bytearray(middle)
     spoiled[130] ^= 1  # of the hunk that is the child's own
     assert {one.part for one in check(written(tmp_path, bytes(spoiled))).problems} == {"chunks"}
+
+
+def test_a_map_tells_whose_a_hunk_is(tmp_path: Path) -> None:
+    """Qemu's fields: no place in a file of what is decoded, `data` all the same."""
+    base = written(tmp_path, make.coded5(GUEST, coded()), "base.chd")
+    rows: list[make.Coded] = [(11, 0), (0, make.deflated(GUEST[:HUNK])), (5, 0), (6, 8), (5, 1)]
+    guest = GUEST[:HUNK] * 3 + GUEST[HUNK : 2 * HUNK] + GUEST[:HUNK]
+    path = written(tmp_path, make.coded5(guest, rows, parent=sha(base.read_bytes())))
+
+    def told(path: Path, **how: object) -> list[tuple[int, int, str]]:
+        found = map_of(path, **how)  # type: ignore[arg-type]  # any option of map
+        assert all(row.offset is None for row in found.records)
+        return [(row.length // HUNK, row.depth, row.kind) for row in found.records]
+
+    assert told(base) == [(5, 0, "compressed")]
+    with image.open(path, references="siblings") as got:
+        assert got.read(0, got.size) == guest
+    assert told(path, references="siblings") == [(1, 1, "compressed"), (4, 0, "compressed")]
+    alone = [(1, 0, "absent"), (1, 0, "compressed"), (2, 0, "absent"), (1, 0, "compressed")]
+    assert told(path, layer=True) == alone
 
 
 def ran(*command: str | Path) -> None:

@@ -142,6 +142,7 @@ class Hunks:
     was not to be opened: they are RefusedReferenceError."""
 
     fd: int | None = None
+    decodes = True
 
     def __init__(
         self,
@@ -152,7 +153,7 @@ class Hunks:
         parent: Source | None,
     ) -> None:
         self.name, self.size = source.name, header.size
-        self._header, self._source, self._rows = header, source, rows
+        self._header, self._source, self.rows = header, source, rows
         self._codecs, self._parent = codecs, parent
         self._kept = lru_cache(max(1, KEPT // header.hunk))(self._alone)
 
@@ -198,7 +199,7 @@ class Hunks:
         hunk = self._header.hunk
         step = max(1, COVER // hunk)
         for low in range(first, last, step):
-            rows = self._rows(low, min(last, low + step))
+            rows = self.rows(low, min(last, low + step))
             stored = self._stored(low, rows)
             for i, row in enumerate(rows, low):
                 self._fill(
@@ -249,6 +250,11 @@ class Hunks:
             text = f"its CRC is {crc:x}, the map says {row.crc:x}"
             raise self._wrong(ChecksumError, index, text, row.place)
 
+    def copied(self, index: int, row: Row) -> Row:
+        """The row of the hunk that a copy stands for. Raises CorruptError."""
+        at = self._original(index, row)
+        return self.rows(at, at + 1)[0]
+
     def _original(self, index: int, row: Row) -> int:
         """The hunk that a copy, or a copy of a copy, stands for: always an earlier one."""
         at = index
@@ -256,7 +262,7 @@ class Hunks:
             if row.place >= at:
                 break
             at = row.place
-            row = self._rows(at, at + 1)[0]
+            row = self.rows(at, at + 1)[0]
             if row.kind != Kind.COPY:
                 return at
         text = f"is a copy of hunk {row.place}, which is no earlier one or a copy again"

@@ -12,6 +12,7 @@ from diskimage.disc.volume import weigh_disc
 from diskimage.errors import CorruptError, LimitError, LoopError, RefusedReferenceError
 from diskimage.formats.chd.facts import TAG, Facts, parsed
 from diskimage.formats.chd.hunks import Hunks, NewMap, old_rows
+from diskimage.formats.chd.layer import Layer
 from diskimage.formats.chd.layout import (
     CODECS,
     MAGIC,
@@ -130,6 +131,10 @@ def _store(
     )
     codecs = [CODECS[name]() for name in header.codecs]
     hunks = Hunks(header, source, rows, codecs, parent.source(gate) if parent else None)
+    if header.parent != NOBODY:
+        layer = Layer(hunks, header.hunk, info, parent.device.size if parent else None)
+        device = layer if parent is None else Overlay(layer, parent.device)
+        return Store(header, device, hunks, whole)
     extents = [Extent(0, hunks.size, Kind.DATA, hunks)] if hunks.size else []
     return Store(header, Placed(extents, header.hunk, info), hunks, whole)
 
