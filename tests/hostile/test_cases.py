@@ -42,6 +42,7 @@ TESTED = frozenset(
         "mds",
         "dmg",
         "isz",
+        "simg",
     }
 )
 MISMADE = {
