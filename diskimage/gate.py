@@ -97,6 +97,7 @@ class FileGate:
     secret: Secret = None
     ledger: Ledger = field(default_factory=Ledger)
     chain: tuple[tuple[int, int], ...] = ()
+    nested: bool = False
 
     def warn(self, kind: str, message: str, at: int | None = None) -> None:
         """Note what was odd and survived."""
@@ -123,7 +124,10 @@ class FileGate:
         return device_source(device, name)
 
     def content(self, source: Source, name: str, *, tail: bool = True) -> str | None:
-        """The image that the bytes would open as in a file of that name; None for a disk's own."""
+        """The image that the bytes would open as in a file of that name; None for a disk's own, and
+        for those inside of an image, which knows what they are."""
+        if self.nested:
+            return None
         found = registry.candidates(registry.look(source, tail=tail)._replace(name=name))
         if not found or not source.size:
             return "" if source.size else None
@@ -216,9 +220,8 @@ class FileGate:
         self, source: Source, *, format: str, beside: Mapping[str, Source] | None = None
     ) -> Device:
         """A stretch or a part of the image as a device of `format`. Never probed."""
-        return _disk(
-            self._rules("content", format), source, self._deeper(source, beside), "content"
-        )
+        rules = self._rules("content", format)
+        return _disk(rules, source, self._nested(source, beside), "content")
 
     def examined(
         self, source: Source, *, format: str, beside: Mapping[str, Source] | None = None
@@ -227,13 +230,19 @@ class FileGate:
         check = self._rules("content", format).check
         if check is None:
             return None
-        walk = check(source, self._deeper(source, beside))
+        walk = check(source, self._nested(source, beside))
         while True:
             try:
                 found = next(walk)
             except StopIteration as end:
                 return end.value if isinstance(end.value, Held) else None
             yield found
+
+    def _nested(self, source: Source, beside: Mapping[str, Source] | None) -> FileGate:
+        """The gate of what is inside of the image."""
+        gate = self._deeper(source, beside)
+        gate.nested = True
+        return gate
 
     def _rules(self, role: str, format: str) -> Format:
         try:

@@ -40,6 +40,8 @@ class Entry(NamedTuple):
 
 ENTRIES = (
     Entry("cue", "diskimage.formats.cue", suffixes=(".cue",), weak=(".toc",)),
+    Entry("aff4", "diskimage.formats.aff4", ((0, b"PK\x03\x04"),), (".aff4", ".af4"),
+          keeps=("zip archive",)),
     Entry("ccd", "diskimage.formats.ccd", ((0, b"[CloneCD]"),), (".ccd",)),
     Entry("gdi", "diskimage.formats.gdi", suffixes=(".gdi",)),
     Entry("chd", "diskimage.formats.chd", ((0, b"MComprHD"),), (".chd",)),

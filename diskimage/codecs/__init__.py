@@ -12,6 +12,7 @@ from diskimage.codecs.huffman import Huffman
 from diskimage.codecs.lz4 import Lz4
 from diskimage.codecs.lzfse import Lzfse
 from diskimage.codecs.lzma import Lzma
+from diskimage.codecs.snappy import Snappy
 from diskimage.codecs.xz import Xz
 from diskimage.codecs.zlib import Zlib
 from diskimage.codecs.zstd import Zstd
@@ -42,6 +43,11 @@ def bzip2(level: int = 9) -> Encoder:
 def lz4() -> Codec:
     """LZ4 blocks, decoded alone."""
     return Lz4()
+
+
+def snappy() -> Codec:
+    """Snappy blocks, decoded alone."""
+    return Snappy()
 
 
 def ecb(inner: Codec | None, key: bytes) -> Ecb:

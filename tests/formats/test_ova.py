@@ -88,6 +88,17 @@ def test_a_manifest_is_held(tmp_path: Path) -> None:
     assert "missing" in kinds
 
 
+def test_chunks_of_each_of_several_disks_are_read(tmp_path: Path) -> None:
+    files, _ = ova.two()
+    content = bytearray(files["one.vmdk"])
+    at = content.index(b"\x78\x9c")  # a grain's deflate
+    content[at + 40] ^= 0xFF
+    without = {name: data for name, data in files.items() if name != "box.mf"}
+    found = check(written(tmp_path, {**without, "one.vmdk": bytes(content)}))
+    assert any(p.part == "chunks" and "disk disk1" in p.message for p in found.problems)
+    assert check(written(tmp_path, files)).ok
+
+
 def test_the_manifest_beside_an_ovf_is_held(tmp_path: Path) -> None:
     files, _ = ova.two()
     path = beside(tmp_path, files)
@@ -146,6 +157,21 @@ def test_a_file_in_parts_is_joined(tmp_path: Path) -> None:
            for n in range(-(-len(stored) // 50000))}  # fmt: skip
     with image.open(beside(tmp_path, {"box.ovf": text, **cut})) as opened:
         assert opened.read(0, opened.size) == guest
+
+
+@pytest.mark.parametrize("put", [written, beside])
+def test_a_compressed_disk_is_read(
+    put: Callable[[Path, dict[str, bytes]], Path], tmp_path: Path
+) -> None:
+    stored, guest = ova.stream()
+    packed = ova.zipped(stored)
+    more = f'{{p}}:compression="gzip" {{p}}:size="{len(packed)}"'
+    text = ova.ovf([file(1, "one.vmdk.gz", more)], [disk(1, 1 << 20)])
+    path = put(tmp_path, {"box.ovf": text, "one.vmdk.gz": packed})
+    with image.open(path) as opened:
+        assert opened.read(0, opened.size) == guest
+        assert opened.warnings == ()
+    assert check(path).ok
 
 
 def test_an_escaped_name_is_found(tmp_path: Path) -> None:

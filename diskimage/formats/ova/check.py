@@ -8,7 +8,15 @@ from collections.abc import Iterator
 from diskimage.disc.database import Listed, listed
 from diskimage.errors import DiskImageError, MissingError
 from diskimage.formats.ova.envelope import Disk, format_of
-from diskimage.formats.ova.opening import Appliance, appliance, content_of, one, stored_bytes
+from diskimage.formats.ova.opening import (
+    Appliance,
+    appliance,
+    content_of,
+    one,
+    opened,
+    stored_bytes,
+)
+from diskimage.layers.unread import unread
 from diskimage.limits import MIB
 from diskimage.model import Checking, Finding, Gate, Held, Source
 
@@ -23,14 +31,17 @@ def check(source: Source, gate: Gate) -> Checking:
     rows = _manifest(found, gate)
     for row in rows:
         yield from _digests(found, row, gate)
-    chunks = set[str]()
-    for disk in found.envelope.disks:
+    chunks, disks = set[str](), found.envelope.disks
+    for disk in disks:
         held = yield from _disk(found, disk, gate)
         if held.chunks:
             chunks.add(held.chunks)
+        elif held.chunks is None and len(disks) > 1:  # of one alone, all is read anyway
+            chunks.add("all compressed ones decode")
+            yield from _read(found, disk, gate)
     names = sorted({name for row in rows for name in row.digests})
     whole = f"{' and '.join(names)} of {len(rows)} files in its manifest" if rows else ""
-    return Held(" and ".join(sorted(chunks)), whole)
+    return Held(" and ".join(sorted(chunks)) or None, whole)
 
 
 def _sizes(found: Appliance, gate: Gate) -> Iterator[Finding]:
@@ -78,6 +89,19 @@ def _digests(found: Appliance, row: Listed, gate: Gate) -> Iterator[Finding]:
         if running.hexdigest() != digest:
             text = f"{name} of {row.name} is {running.hexdigest()}, the manifest says {digest}"
             yield Finding("checksum", text, part="whole")
+
+
+def _read(found: Appliance, disk: Disk, gate: Gate) -> Iterator[Finding]:
+    """What of a disk cannot be read."""
+    try:
+        device = opened(found, disk, gate)
+    except DiskImageError as error:
+        yield Finding(error.kind, f"disk {disk.id}: {error.message}", error.at)
+        return
+    image, buffer = gate.reading(device, disk.id), memoryview(bytearray(MIB))
+    for start in range(0, device.size, MIB):
+        part = buffer[: min(MIB, device.size - start)]
+        yield from unread(image, start, part, MIB, f"disk {disk.id}: MiB")
 
 
 def _disk(found: Appliance, disk: Disk, gate: Gate) -> Checking:

@@ -1,0 +1,36 @@
+"""Two containers that pyaff4 0.34 wrote of `GUEST`, by its ImageStream and its Map; xz, base64."""
+
+GUEST = b"".join(b"%04d " % number for number in range(700)) + bytes(1500)
+STREAM = (
+    "/Td6WFoAAATm1rRGAgAhARwAAAAQz1jM4BEhA7hdACgSvGAol9EaBjerOw53t3x8ocUVwlcKDva3Gu7D3l+NfuSdvF"
+    "ghkGJd4KRacmg3ZShZSkXXmFJEejQlkPntt48YJzUPi/zVTHu8/PtZTqLNENfJC1i+9/EJ3QeKzMNA1yH3NzcGMR14"
+    "o81iam9DiwUFRXZsznN1JTiMP1qgwPd8rs8INFrhPEUCsLHb91FxECeWl23uTbL6wHMLB+7BEtY6uP4U9+KZQn25Pl"
+    "Z7UgV6ci4F98GV4aGwuSm0t2Ybx2JpxlUBybG7isBCqpBQu+upDApj4qrWyH9EUeP8FgJTAaz5NQ8k/qxMFHsnxe70"
+    "Ulq8QLi+SMuCITFUPU7VW9h4ALjQtbdWn9m79EMxfaF55J5rcMuJ+FHTSP44hj972KwZ+wUUhbvB+Sg7rV4SjQHFgp"
+    "bk0dxosMUlJdeBl8zRAHLQS16VDdTPeChg5OBR9dDr8n6bQxH2obzLigkVk2kf1pxcGNDKFzxFoWQdaZmvI4N8apxA"
+    "YwtE4gRlNkb0z44OV5WcOsQ4izBXYZ47J+MIc3fkIziCZgt2GvpHfNKZJYBBdppTetRw9pIGsuhfB0x/TZkpczLDol"
+    "M533plZa6LywSvnW34FdIbbuzYsZvdNw+TYwk9xDegxsvMsCIFWA0+KvZusj0AmZ/o3aIOk3wVBvVYGPMUVEWjsQXd"
+    "n666Z4eoCXi74H3sEjsxRc3SyKbMWrwHRNveCX2Fzkw38lN6Y9w5bIRcrXc4lPdIgXnDIgGGqhg0tTaF+FYTGdHeub"
+    "FtdZ+Izc1DaKMCjo5gw55agZ+NTMOvpEq1pldn72o+esJ10FEnZxWds6OhPGZ4X8KYuQKyU+0zTunrMTAeJkKmxDIE"
+    "uQG0waybK6RMzduAdYYes/y/X+mVPgQJYrtjFRt/AwnMBC0vbYyliuOQDD9hJhNJzIiyebsuuq+r1KjIYCTnvKeuI3"
+    "GEoYLgtekoWyzSTL6KNvnGlMIvIcj68HX7Djot3r8lM6TLVMdGJlbe3AwkA7tnzYavEDGTXGLW1PLgH28ye7NwM9L4"
+    "xqK1bW/z8bdWywhvE2veIqWKml2XOXtGYK4j4NPgH2HWtYoFEg5z4SwmDyECEtBVB1Fp3ChOPuOFdsQKnqRdGZl5+o"
+    "zo37hJnM/YkTfYf4mWm5+PmpZsp4iJUYtlC8N3v9XQtkt1VdOzHhpg4HjIJeWA+4eb1U9OSR/bYi+HFkwRghyNv9PZ"
+    "FglOCaopkT7uOAFq4nT9TZIVJ77hyUO8k6OTbaoo18mDHO+CaeoAdhwRWPSe6gAAAdQHoiIAAPQVcSSxxGf7AgAAAA"
+    "AEWVo="
+)
+MAP = (
+    "/Td6WFoAAATm1rRGAgAhARwAAAAQz1jM4AqlAx9dACgSvGAol9EaBjexRBtqrbAmpR+U5XQG9IsisJ6Vh+19dzc5bE"
+    "5htyHL0MX/zgsVdZM0oSVYwiR5l1xVKiOSVQSvUOLoTdhv6fF3t0eIhZeK3J1j/SA6EbcwMCCMi6VbZlU8LOHBxZ9s"
+    "h9dltO6mpy8gB6Lgn6dWOt0kbMVSTyWmIIlTBXLnEVNkCXdDXT4YRECS7HVpNjLxb5QQDIvd6bgkphwZ0j87YzzGNB"
+    "gnnJMu4ECtk4AEW8dSPapsgBXXkGuUNRbHU2bsgfloiGKFHvYKDzdZcJffKDKo9Yar4dux/3s4dKgyewdErh66muWj"
+    "dZg+94cRVv0ca4THVbD/BTMbsuwpZ6ORyQCtpXblvJ7nOVgr12TGpmcXXgunHBKE+8hhiZ8ONuKHmZwv0fIOJRell0"
+    "XxHQaONWx1XG4FSbqqsdlURQO/kIXcFK5MNskmzBOoAoAZtAx1ABPWZuyxGRBxy057mZJqrP5zmLNkGzBZ5Of246cG"
+    "p9UTu/B+DuFUdRU4yz8Bmqp8NxJDzWSKkCep3zBBm+YaGO+wojY9ILyAKIdWcGwkVbsnrwUrgbbpY8WvAISWOh0NVm"
+    "MbatibCj+JK7HUpvv0EVmT28bTXrnXAzF7qROM6MFDmhM7gCJm2yNHvYe4iHw5wlJjemjxeD3f5oMxTS6InYZhfoXI"
+    "aCsZOaqXqwEUGaFCM1daoe1ynTlyeanx2esCJAdWL0S6+qDTINRxydaMrDn+eMKchSDeUdZmItW1G+xq/jQdO0j+dc"
+    "P1QNKAaWJtNSfimcAAZ13Y5QCP2fkKhwxIOAMJ8dUn92H3rsxItB8feXjMmelEJ0jUne4CW0MTIymxse1xO2v/Rp/a"
+    "RYxUM+5fUYGGA10oBQQ+c4fIvmhgdBchdiQOK1nkiWMk+YVeeaquoTdtEuPRFgscUDDz6sXJqESGrlkaVS+kJzwZNB"
+    "z1aQBM9oCW7KxKRsMdtWq1rB7kirxhC876+dPMlHp6AI/sxIbkD782d+FRJcOPQNeYz0ROkhTaAdPWh0QOHc4Qn6Gc"
+    "Fi25rgutLuNAPz8g4z16o0rfHI8AAGBw4j+Alc1dAAG7BqYVAACJ5fVOscRn+wIAAAAABFla"
+)
