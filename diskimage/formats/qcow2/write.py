@@ -2,8 +2,8 @@
 
 Guest bytes go to clusters that nothing refers to, or to those that this guest alone refers to; what
 the tables say of it stays in memory until `plan_flush`, which makes durable, each before the next:
-the bytes and the refcounts that rose, L2 tables, the L1 table; then refcounts fall. A crash loses what
-was not flushed, and leaves at most clusters that nobody uses (QEMU, docs/interop/qcow2).
+the bytes and the refcounts that rose, L2 tables, the L1 table; then refcounts fall. A crash loses
+what was not flushed, and leaves at most clusters that nobody uses (QEMU, docs/interop/qcow2).
 """
 
 from __future__ import annotations
