@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from diskimage.jobs.map import map
     from diskimage.jobs.measure import measure
     from diskimage.jobs.rebase import rebase
+    from diskimage.jobs.repair import repair
     from diskimage.jobs.resize import resize
     from diskimage.jobs.tree import tree
     from diskimage.jobs.verify import verify
@@ -41,7 +42,8 @@ __version__ = "0.1.0"
 
 _VERBS = (
     "bench", "cat", "check", "commit", "compare", "convert", "copy", "create", "detect", "extract",
-    "flatten", "hash", "info", "ls", "map", "measure", "rebase", "resize", "tree", "verify",
+    "flatten", "hash", "info", "ls", "map", "measure", "rebase", "repair", "resize", "tree",
+    "verify",
 )  # fmt: skip
 _PLACES = {
     "Image": "image", "open": "image", "Limits": "limits", "LIMITS": "limits", "Ranges": "ranges",
@@ -51,7 +53,8 @@ _PLACES = {
 __all__ = [
     "LIMITS", "DiskImageError", "Image", "Limits", "Ranges", "bench", "cat", "check", "commit",
     "compare", "convert", "copy", "create", "detect", "errors", "extract", "flatten", "hash",
-    "info", "list_formats", "ls", "map", "measure", "open", "rebase", "resize", "tree", "verify",
+    "info", "list_formats", "ls", "map", "measure", "open", "rebase", "repair", "resize", "tree",
+    "verify",
 ]  # fmt: skip
 
 

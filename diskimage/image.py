@@ -27,6 +27,7 @@ from diskimage.model import (
     Format,
     Plan,
     Reference,
+    Repair,
     Source,
     Writable,
 )
@@ -139,6 +140,10 @@ class Image:
         """What the format itself finds wrong with the image, perhaps as a `Checking`."""
         walk = self._rules.check
         return iter(()) if walk is None else walk(self._source, self._gate)
+
+    def mendable(self) -> Repair | None:
+        """What the format can mend of it; None where it has no way to."""
+        return None if self._rules.repair is None else self._rules.repair(self._source, self._gate)
 
     def bitmap(self, name: str) -> Ranges:
         """The guest bytes that the dirty bitmap `name` says were written; `info` lists them.

@@ -8,7 +8,7 @@ import click
 
 from diskimage.cli import show
 from diskimage.cli.bar import progress as shown
-from diskimage.cli.options import JSON, PROGRESS, names, opening, opens
+from diskimage.cli.options import JSON, NO_FSYNC, OVERWRITE, PROGRESS, names, opening, opens
 from diskimage.words import escape, parse_size
 
 
@@ -113,3 +113,38 @@ def flatten(image: str, progress: str, as_json: bool, **how: Any) -> None:
         return
     print(f"flattened {escape(done.file)}: {show.bytes_text(done.written)} written into it")
     show.warned(done.warnings)
+
+
+@click.command()
+@click.argument("image")
+@click.argument("target", required=False)
+@click.option("--in-place", is_flag=True, help="Mend IMAGE itself instead of a copy.")
+@OVERWRITE
+@NO_FSYNC
+@opens
+@PROGRESS
+@JSON
+def repair(
+    image: str, target: str | None, in_place: bool, overwrite: bool, no_fsync: bool,
+    progress: str, as_json: bool, **how: Any,
+) -> int:  # fmt: skip
+    """Mend the structure of IMAGE in a copy, TARGET, or with --in-place where it is.
+
+    What its writer left undone is carried out, damaged copies of headers are made again. Exit 1
+    where problems are left. Frames of a disc are mended by: convert --repair.
+    """
+    from diskimage.jobs.repair import repair as job
+
+    with shown(progress) as report:
+        done = job(image, target, in_place=in_place, overwrite=overwrite, durable=not no_fsync,
+                   progress=report, **opening(how))  # fmt: skip
+    if as_json:
+        show.document(done.to_json())
+        return 0 if done.ok else 1
+    for one in done.mended:
+        print(f"mended: {escape(one.message)}")
+    for one in done.left:
+        print(f"problem[{one.kind}]: {escape(one.message)}")
+    word = "mended" if done.mended else "nothing to mend"
+    print(f"{escape(done.file)}: {word}, {done.format}")
+    return 0 if done.ok else 1

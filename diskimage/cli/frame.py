@@ -17,7 +17,8 @@ VERBS = (
     look.info, look.detect, look.formats, look.map_, look.check, sums.hash_,
     files.ls, files.tree, files.cat, files.extract,
     sums.verify, move.convert, move.copy, sums.compare, move.create, move.measure,
-    alter.resize, alter.commit, alter.rebase, alter.flatten, move.bench,
+    alter.resize, alter.commit, alter.rebase, alter.flatten, alter.repair,
+    move.bench,
 )  # fmt: skip
 PIPE_GONE = 128 + 13  # what a shell shows for a process that SIGPIPE ended
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

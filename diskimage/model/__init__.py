@@ -35,6 +35,7 @@ from diskimage.model.formats import (
     Option,
     Part,
     Reference,
+    Repair,
 )
 from diskimage.model.plans import (
     Barrier,
@@ -86,6 +87,7 @@ __all__ = [
     "Put",
     "Records",
     "Reference",
+    "Repair",
     "Resizable",
     "Runs",
     "Session",

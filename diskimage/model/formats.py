@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias
 from diskimage.limits import Limits
 from diskimage.model.discs import Disc
 from diskimage.model.extents import Device, Source
-from diskimage.model.plans import Plan
+from diskimage.model.plans import Plan, Step
 
 Part: TypeAlias = Literal["structure", "chunks", "whole", "files"]
 """What a problem is one of: headers and tables; chunks and frames, each by itself; the hash of the
@@ -177,6 +177,13 @@ class Option(NamedTuple):
     meaning: str
 
 
+class Repair(NamedTuple):
+    """What of an image can be mended, and the steps over its own file that do it."""
+
+    mended: tuple[Finding, ...] = ()
+    steps: Iterable[Step] = ()
+
+
 class Format(NamedTuple):
     """The rules of one file type, as functions of values.
 
@@ -194,7 +201,8 @@ class Format(NamedTuple):
     hands to `create`, `losses` and `full` as `inner`. `holds_bad`: BAD ranges are stored as such;
     elsewhere they are refused, or zeros when salvaged. `unproven`: no public sample of a foreign
     program was found to read. `bitmap(source, gate, name)` gives (start, length) of the guest bytes
-    that a dirty bitmap tells.
+    that a dirty bitmap tells. `repair(source, gate)` tells what can be mended, from the file as it
+    is.
     """
 
     name: str
@@ -210,6 +218,7 @@ class Format(NamedTuple):
     options: tuple[Option, ...] = ()
     opens: tuple[Option, ...] = ()
     bitmap: Callable[[Source, Gate, str], Iterable[tuple[int, int]]] | None = None
+    repair: Callable[[Source, Gate], Repair] | None = None
     disc_only: bool = False
     in_order: bool | Callable[..., bool] = False
     keeps_frames: bool = False

@@ -27,7 +27,20 @@ from diskimage.formats.vdi.write import Map
 from diskimage.layers.growing import Growing
 from diskimage.layers.overlay import Overlay
 from diskimage.layers.table import Flat, Match, Pages, Rule, TableDevice
-from diskimage.model import HOLE, Bid, Device, Finding, Format, Gate, Kind, Look, Source
+from diskimage.model import (
+    HOLE,
+    Barrier,
+    Bid,
+    Device,
+    Finding,
+    Format,
+    Gate,
+    Kind,
+    Look,
+    Put,
+    Repair,
+    Source,
+)
 from diskimage.sources.pending import Pending
 from diskimage.words import size_text
 
@@ -145,6 +158,20 @@ def _last_cut(header: Header, source: Source, index: int, entry: int) -> bool:
     return index == header.used - 1 and end <= source.size
 
 
+def repair(source: Source, gate: Gate) -> Repair:
+    """The count of stored blocks, by which other writers find the place of the next one."""
+    header = load(source, gate.limits)
+    number = count = 0
+    for entry in entries(source, header):
+        if entry < ZEROED:
+            number, count = number + 1, max(count, entry + 1)
+    if header.allocated in (number, count):
+        return Repair()
+    text = f"the header counts {header.allocated} stored blocks, {count} are right"
+    step = Put(header.allocated_at, count.to_bytes(4, "little"))
+    return Repair((Finding("count", text, header.allocated_at),), (step, Barrier()))
+
+
 FORMAT = Format(
     name="vdi",
     title="VirtualBox disk image",
@@ -155,6 +182,7 @@ FORMAT = Format(
     losses=losses,
     create=create,
     check=check,
+    repair=repair,
     options=OPTIONS,
     parented=True,
 )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from diskimage.formats.vhd.create import OPTIONS, create, full, losses
 from diskimage.formats.vhd.open import open_vhd, probe
-from diskimage.model import Finding, Format, Gate, Source
+from diskimage.model import Finding, Format, Gate, Repair, Source
 
 
 def _check(source: Source, gate: Gate) -> Iterator[Finding]:
@@ -18,6 +18,13 @@ def _check(source: Source, gate: Gate) -> Iterator[Finding]:
     from diskimage.formats.vhd.check import check as walk  # asked for by few
 
     return walk(source, gate)
+
+
+def _repair(source: Source, gate: Gate) -> Repair:
+    """What can be mended; see `vhd.repair`."""
+    from diskimage.formats.vhd.repair import repair  # as above
+
+    return repair(source, gate)
 
 
 FORMAT = Format(
@@ -30,6 +37,7 @@ FORMAT = Format(
     losses=losses,
     create=create,
     check=_check,
+    repair=_repair,
     full=full,
     options=OPTIONS,
     parented=True,

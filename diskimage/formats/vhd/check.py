@@ -35,11 +35,11 @@ def check(source: Source, gate: Gate) -> Iterator[Finding]:
 
 def _blocks(header: Header, source: Source) -> Iterator[Finding]:
     """Blocks that share bytes with another one or with a structure, or end past their room."""
-    parts = _structures(header)
+    parts = structures(header)
     room = source.size if header.footer.copy else header.footer.at
     taken = [(start, row - len(parts)) for row, (_, start, _) in enumerate(parts)]
     before, owner = 0, "nothing"  # where the last bytes that are taken end, and whose they are
-    for place, index in sorted([*taken, *_stored(header, source)]):
+    for place, index in sorted([*taken, *stored(header, source)]):
         name, at, end = parts[index] if index < 0 else _block(header, place, index)
         if place < before:
             yield Finding("corrupt", f"{name} lies over {owner}", at)
@@ -57,7 +57,7 @@ def _block(header: Header, place: int, index: int) -> tuple[str, int, int]:
     return f"block {index}", header.table_at + 4 * index, place + header.pitch
 
 
-def _structures(header: Header) -> list[tuple[str, int, int]]:
+def structures(header: Header) -> list[tuple[str, int, int]]:
     """(name, place, end) of what lies in the file beside blocks and footer."""
     at, table = header.footer.header_at, header.table_at
     return [
@@ -68,7 +68,7 @@ def _structures(header: Header) -> list[tuple[str, int, int]]:
     ]
 
 
-def _stored(header: Header, source: Source) -> Iterator[tuple[int, int]]:
+def stored(header: Header, source: Source) -> Iterator[tuple[int, int]]:
     """(place of its bitmap, number) of each block that is stored."""
     for first in range(0, header.used, PIECE // 4):
         count = min(PIECE // 4, header.used - first)
