@@ -298,6 +298,7 @@ def test_a_detached_header_is_a_part(tmp_path: Path) -> None:
         ) as found:
             assert found.read(0, found.size) == PLAIN
             assert found.references[0].name == "head"
+            assert diskimage.check(found).ok
         with pytest.raises(CorruptError) as caught:
             diskimage.open(tmp_path / "head", password=PASSWORD)
         assert "open-option header" in (caught.value.remedy or "")
