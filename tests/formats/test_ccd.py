@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -184,6 +185,29 @@ def test_a_track_elsewhere_than_the_sheet_says_is_told(tmp_path: Path) -> None:
     swapped = other["disc.img"][24 * RAW :] + other["disc.img"][: 24 * RAW]
     path = files_in(tmp_path, files | {"disc.img": swapped})
     assert kinds(path) == ["address", "missing"]
+
+
+LONG = USER + SPARE * 10
+
+
+def test_headers_that_were_moved_do_not_move_the_tracks(tmp_path: Path) -> None:
+    """A dump of a disc that was written 2 seconds off: its volume is where the sheet says."""
+    plain = ccd.mode1(LONG)
+    for by in (-150, 150):
+        moved = replace(plain, make=partial(ccd.shifted, plain.make, by))
+        path = files_in(tmp_path, ccd.ccd([[moved]], sub=None))
+        assert "address" in kinds(path)
+        assert user(disc(path)) == LONG
+
+
+def test_the_size_of_an_image_that_was_cut_short_moves_no_track(tmp_path: Path) -> None:
+    """Its pregap is stored, and as many frames are missing at its end."""
+    early = [[replace(ccd.mode1(bytes(2048 * 150) + LONG), pregap=150)]]
+    files = ccd.ccd(early, style=Style(indexes="one"), start=-150, sub=None)
+    assert user(disc(files_in(tmp_path, files))) == LONG
+    (tmp_path / "disc.img").write_bytes(files["disc.img"][: -150 * RAW])
+    with pytest.raises(TruncatedError, match="track 1"):
+        disc(tmp_path / "disc.ccd")
 
 
 SHEET = ccd.ccd(TWO, sub=None)["disc.ccd"].decode()

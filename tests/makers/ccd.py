@@ -40,6 +40,11 @@ class Made:
     told: int | None = None
 
 
+def shifted(make: Callable[[int], bytes], by: int, lba: int) -> bytes:
+    """Frames whose headers say that they are `by` frames from where they are."""
+    return make(lba + by)
+
+
 @dataclass(frozen=True)
 class Style:
     """How a writer spells: each field is a liberty that some writer takes."""

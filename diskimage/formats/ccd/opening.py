@@ -14,12 +14,12 @@ from itertools import groupby, product
 from diskimage.disc.address import PREGAP, times
 from diskimage.disc.cdtext import texts
 from diskimage.disc.confirm import confirmed
-from diskimage.disc.content import samples
+from diskimage.disc.content import VOLUME, samples
 from diskimage.disc.modes import AUDIO, MODE1_2352, MODE2_2352, RAW, SYNC
 from diskimage.disc.named import text
 from diskimage.disc.subchannel import DATA, FLAGS, layout_of
 from diskimage.disc.tracks import Lay, assemble
-from diskimage.disc.volume import weigh_disc
+from diskimage.disc.volume import FIRST, weigh_disc
 from diskimage.errors import CorruptError, MissingError, TruncatedError
 from diskimage.formats.ccd.sheet import MARK, Point, Sheet, Told, parse
 from diskimage.kernels.subchannel import SUB
@@ -108,12 +108,16 @@ def _kinds(sheet: Sheet) -> Iterator[tuple[int, SessionKind]]:
 
 def _spans(sheet: Sheet, image: Source, gate: Gate) -> list[Span]:
     """The tracks where the .img has them: of the arrangements that writers use, the first one that
-    the headers of data tracks do not deny and that has the size of the .img."""
+    the content of data tracks does not deny and that has the size of the .img.
+
+    Content is a header with the address of index 1, or a volume that begins there: headers alone
+    may be another's, in a dump that was moved, and the size of one that was cut short says nothing.
+    """
     sessions = [list(g) for _, g in groupby(sheet.placed(), key=lambda point: point.row.session)]
     have = image.size // RAW
     arranged = [list(_arranged(sheet, sessions, starts)) for starts in _starts(sheet, sessions)]
-    judged = [(_denied(spans, image), _needed(spans) != have, spans) for spans in arranged]
-    denied, _, spans = min(judged, key=lambda one: one[:2])
+    judged = [(*_denied(spans, image), _needed(spans) != have, spans) for spans in arranged]
+    denied, _, _, spans = min(judged, key=lambda one: (one[1], one[2], one[0]))
     needed = _needed(spans)
     if image.size > needed * RAW:
         more = image.size - needed * RAW
@@ -163,9 +167,10 @@ def _arranged(
             at += stop - start
 
 
-def _denied(spans: Sequence[Span], image: Source) -> int:
-    """How many data tracks do not have the header of their index 1 where `spans` put it."""
-    count = 0
+def _denied(spans: Sequence[Span], image: Source) -> tuple[int, int]:
+    """How many data tracks do not have the header of their index 1 where `spans` put it, and how
+    many of these no volume there either."""
+    headers = volumes = 0
     for span in filter(lambda one: one.data, spans):
         at = (span.at + span.point.lba - span.start) * RAW
         head = bytearray(_ADDRESS + len(_KEY))
@@ -173,8 +178,19 @@ def _denied(spans: Sequence[Span], image: Source) -> int:
         if whole and _is_scrambled(head):
             head[_ADDRESS:] = bytes(a ^ b for a, b in zip(head[_ADDRESS:], _KEY, strict=True))
         synced = whole and head[: len(SYNC)] == SYNC
-        count += not synced or head[_ADDRESS:_MODE] != times(span.point.lba, 1)
-    return count
+        if not synced or head[_ADDRESS:_MODE] != times(span.point.lba, 1):
+            headers += 1
+            volumes += not _is_volume(image, at + FIRST * RAW)
+    return headers, volumes
+
+
+def _is_volume(image: Source, at: int) -> bool:
+    """Whether the frame at `at` holds a volume descriptor."""
+    frame = bytearray(RAW)
+    if at < 0 or image.read_into(at, memoryview(frame)) != RAW:
+        return False
+    marks = (bytes(frame[user + 1 : user + 6]) for user in (16, 24))  # of mode 1, of mode 2
+    return any(mark in VOLUME for mark in marks)
 
 
 def _is_scrambled(frame: bytes | bytearray) -> bool:
