@@ -108,19 +108,9 @@ def _fault(frame: memoryview, base: int, mode: int, flags: int) -> Fault:
 
 
 def cook_file(
-    src: int,
-    at: int,
-    pitch: int,
-    base: int,
-    mode: int,
-    count: int,
-    dst: int,
-    to: int,
-    flags: int,
-    buffer: WriteableBuffer,
-    lba: int = 0,
-    odd: WriteableBuffer | None = None,
-) -> Verdict:
+    src: int, at: int, pitch: int, base: int, mode: int, count: int, dst: int, to: int, flags: int,
+    buffer: WriteableBuffer, lba: int = 0, odd: WriteableBuffer | None = None,
+) -> Verdict:  # fmt: skip
     """Cook `count` frames from one descriptor to another."""
     marks = None if odd is None else memoryview(odd).cast("B")
     room = len(memoryview(buffer).cast("B")) // (pitch + USER)
