@@ -41,6 +41,8 @@ class Limits:
     key_filled: int = 32 << 30  # bytes, all passes of Argon2: half a minute in one lane
     property_list: int = 64 * MIB  # of a DMG or bundle: tables of 300 GiB in 256 KiB chunks
     block_map: int = 64 * MIB  # a bmap: half a million ranges, each with its SHA-256
+    blind: int = 64 << 30  # plain bytes of a stream that tells no length: a minute of zeros
+    blind_ratio: int = 1032  # more than that for each packed byte: deflate gives no more
     problems: int = 1000  # of one check report: the rest is counted, not listed
     split_parts: int = 9999  # of a split set
 

@@ -25,9 +25,6 @@ class Known(NamedTuple):
 CONTAINERS = (
     Known("AFF", ((0, b"AFF10\x0d\x0a\0"),), (".aff",)),
     Known("partclone", ((0, b"partclone-image"),), ()),
-    Known("xz", ((0, b"\xfd7zXZ\0"),), (".xz",)),
-    Known("zstd stream", ((0, b"\x28\xb5\x2f\xfd"),), (".zst",)),
-    Known("bzip2", ((0, b"BZh"),), (".bz2",)),
     Known("zip archive", ((0, b"PK\x03\x04"),), (".zip",)),
 )
 

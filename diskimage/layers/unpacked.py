@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from diskimage.errors import DiskImageError
+from diskimage.errors import DiskImageError, LimitError
 from diskimage.layers.series import is_first, parts
-from diskimage.model import Finding, Gate, Option, Runs, Source
+from diskimage.limits import Limits
+from diskimage.model import Checking, Finding, Gate, Held, Option, Runs, Source
 from diskimage.runs import pack, whole
 from diskimage.sources.entries import Entries, entries_of
 from diskimage.sources.joined import Joined, Stretch
@@ -94,6 +95,23 @@ def unpacked_of(file: Source, way: Way, entries: Entries) -> Unpacked:
     """The plain bytes between `entries`."""
     decode = partial(way.decode, file, entries)
     return Unpacked(file.name, entries.starts, entries.size, decode)
+
+
+def judged(source: Source, size: int, limits: Limits) -> None:
+    """LimitError for `size` plain bytes that nothing but decoding tells, where they are many for a
+    file of its length: what deflate can give at most is taken for a bomb of others."""
+    most = max(limits.blind, limits.blind_ratio * source.size)
+    if size > most:
+        text = f"more than {most} plain bytes, found by decoding (limits blind, blind_ratio)"
+        raise LimitError(text, file=source.name)
+
+
+def check_packed(source: Source, gate: Gate, way: Way, what: str) -> Checking:
+    """Every stretch decoded, each of which has `what` to be held against."""
+    file = whole_file(source, gate)
+    for error in unpacked_of(file, way, way.find(file, gate)).verify():
+        yield problem(error)
+    return Held(what)
 
 
 def problem(error: DiskImageError) -> Finding:

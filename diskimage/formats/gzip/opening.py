@@ -47,7 +47,7 @@ def facts(source: Source, entries: Entries) -> dict[str, object]:
     """What the first header says."""
     first = header(source, 0)
     return {
-        "variant": "BGZF" if first.whole else "gzip",
+        "variant": "BGZF" if first.whole else "members of any length",
         "stored_name": first.name or None,
         "stored_time": first.modified or None,
     }

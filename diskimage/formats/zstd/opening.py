@@ -1,0 +1,119 @@
+"""Where one can begin in a zstd file: its frames, by the seek table or by their headers."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import IO, cast
+
+from diskimage.errors import ChecksumError, CorruptError, LimitError
+from diskimage.formats.zstd.layout import SEEKABLE, frame, table
+from diskimage.layers.unpacked import PackedDevice, Way, check_packed, judged, open_packed
+from diskimage.limits import LIMITS, MIB, Limits
+from diskimage.model import Checking, Gate, Source
+from diskimage.parse import read
+from diskimage.sources.entries import Entries
+
+GROUP = MIB  # plain bytes of neighbouring frames that are decoded together
+
+
+def open_zstd(source: Source, gate: Gate, *, index: str | None = None) -> PackedDevice:
+    """The plain bytes as a disk. Raises ContentError, and what keeping an `index` does."""
+    return open_packed(source, gate, _way(gate.limits), index)
+
+
+def check(source: Source, gate: Gate) -> Checking:
+    """Every frame decoded, against its checksum where it has one."""
+    return check_packed(source, gate, _way(gate.limits), "the checksum of each frame that has one")
+
+
+def find(source: Source, gate: Gate) -> Entries:
+    """The frames, neighbouring small ones as one; those that do not tell their plain bytes are
+    decoded to count them. `notes` are the bytes of each stretch in the file."""
+    return _entries(table(source, gate.limits) or _walked(source, gate.limits))
+
+
+def _walked(source: Source, limits: Limits) -> Iterator[tuple[int, int]]:
+    """(stored, plain) of every frame."""
+    at = 0
+    while at < source.size:
+        end, plain = frame(source, at, limits)
+        yield end - at, _counted(source, at, end, limits) if plain < 0 else plain
+        at = end
+
+
+def _entries(frames: Iterable[tuple[int, int]]) -> Entries:
+    starts, places, notes = array("q"), array("q"), array("q")
+    at = size = 0
+    for stored, plain in frames:
+        if plain and (not starts or size - starts[-1] >= GROUP or plain >= GROUP):
+            starts.append(size)
+            places.append(8 * at)
+            notes.append(0)
+        if notes:
+            notes[-1] += stored
+        at, size = at + stored, size + plain
+    return Entries(starts, places, size, notes, [])
+
+
+def _counted(source: Source, at: int, end: int, limits: Limits) -> int:
+    """The plain bytes of a frame that does not tell them."""
+    size = 0
+    for piece in _plain(source, at, end, limits):
+        size += len(piece)
+        judged(source, size, limits)
+    return size
+
+
+def facts(source: Source, entries: Entries) -> dict[str, object]:
+    """Whether a table finds its frames."""
+    length = len(SEEKABLE)
+    end = bytes(read(source, source.size - length, length, "the end"))
+    return {"variant": "frames with a seek table" if end == SEEKABLE else "frames"}
+
+
+def decode(
+    source: Source, entries: Entries, number: int, limits: Limits = LIMITS
+) -> Iterator[memoryview]:
+    """The plain bytes of a stretch. Raises CorruptError, ChecksumError, LimitError."""
+    at = entries.places[number] >> 3
+    return _plain(source, at, at + entries.notes[number], limits)
+
+
+class _Stored:
+    """Stored bytes as a file that is read to its end."""
+
+    def __init__(self, source: Source, at: int, end: int) -> None:
+        self._source, self._at, self._end = source, at, end
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes."""
+        buffer = bytearray(min(size, self._end - self._at))
+        got = self._source.read_into(self._at, memoryview(buffer))
+        self._at += got
+        return bytes(buffer[:got])
+
+
+def _plain(source: Source, at: int, end: int, limits: Limits) -> Iterator[memoryview]:
+    import zstandard  # 12 MB of library: loaded once a frame is read
+
+    buffer = bytearray(MIB)
+    decoder = zstandard.ZstdDecompressor(max_window_size=1 << limits.window_log)
+    stored = cast("IO[bytes]", _Stored(source, at, end))
+    reader = decoder.stream_reader(stored, read_across_frames=True)
+    try:
+        while got := reader.readinto(buffer):
+            yield memoryview(buffer)[:got]
+    except zstandard.ZstdError as error:
+        why = str(error)
+        if "checksum" in why:
+            raise ChecksumError("a frame has not its checksum", file=source.name, at=at) from None
+        if "memory" in why:
+            text = f"a window over 2^{limits.window_log} (limit window_log)"
+            raise LimitError(text, file=source.name, at=at) from None
+        raise CorruptError(f"a frame does not decode: {why}", file=source.name, at=at) from None
+
+
+def _way(limits: Limits) -> Way:
+    return Way("zstd", find, partial(decode, limits=limits), facts)
