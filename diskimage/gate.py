@@ -38,9 +38,18 @@ from diskimage.sources.shelf import Shelf
 from diskimage.words import escape
 
 Named: TypeAlias = "str | os.PathLike[str] | Source"
-Secret: TypeAlias = str | Callable[[], str | None] | Literal[False] | None
-"""The password of an image, or what asks for it once a format needs one; False: nobody is asked,
-and what needs one is described as far as it can be without."""
+Asking: TypeAlias = Callable[[], str | None]
+
+
+@dataclass(slots=True)
+class Unhurried:
+    """A password that only what cannot be described without one asks for, if anybody does."""
+
+    ask: Asking | None = None
+
+
+Secret: TypeAlias = str | Asking | Unhurried | None
+"""The password of an image, or what asks for it once a format needs one."""
 Policy: TypeAlias = (
     "Literal['none', 'parts', 'siblings', 'list'] | str | os.PathLike[str]"
     " | Mapping[str, Named] | Callable[[Reference], Named | None]"
@@ -105,14 +114,15 @@ class FileGate:
 
     def password(self) -> str | None:
         """What the caller gave, asked for once where that is a callable."""
-        if callable(self.secret):
-            self.secret = self.secret()
-        return None if self.secret is False else self.secret
+        asked = self.secret.ask if isinstance(self.secret, Unhurried) else self.secret
+        if callable(asked):
+            asked = self.secret = asked()
+        return asked
 
     @property
     def locked(self) -> bool:
         """Whether an image that needs a password may be described without."""
-        return self.secret is False
+        return isinstance(self.secret, Unhurried)
 
     @property
     def alone(self) -> bool:

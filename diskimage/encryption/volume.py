@@ -166,7 +166,7 @@ def opened(slot: Slot, source: Source, password: bytes, limits: Limits) -> bytes
 
 def asked(source: Source, gate: Gate, told: str, remedy: str) -> str | None:
     """The password of the gate; None where the image may stay locked. Raises PasswordError."""
-    password = gate.password()
+    password = None if gate.locked else gate.password()
     if password is None and not gate.locked:
         raise missing(source.name, told, remedy)
     return password

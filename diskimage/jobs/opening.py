@@ -59,9 +59,12 @@ def held(what: What | Image, **how: Unpack[Opening]) -> Iterator[Image]:
 
 
 def unasked(how: Opening) -> None:
-    """Have nobody asked for a password: what needs one is described as far as it can be without."""
-    if not isinstance(how.get("password"), str):
-        how["password"] = False
+    """Have nobody asked for a password by what can be described without one."""
+    from diskimage.gate import Unhurried  # a copy of bytes has no gate
+
+    given = how.get("password")
+    if given is None or callable(given):
+        how["password"] = Unhurried(given)
 
 
 def _same_policy(image: Image, **how: Unpack[Opening]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.bounded import Run
-from tests.makers import mdx
+from tests.makers import luks, mdx
 from tests.makers.iso import volume
 from tests.makers.opened import files_in
 
@@ -92,3 +92,25 @@ def test_without_any_the_error_says_how(sealed: Path, dim: str, run: Run) -> Non
     done = run(["env", "-u", "DISKIMAGE_PASSWORD", dim, "hash", sealed, "-a", "md5"])
     assert done.returncode == 7
     assert "--password-file" in done.stderr
+
+
+@pytest.mark.parametrize(("verb", "asked"), [("info", False), ("map", False), ("hash", True)])
+def test_who_describes_is_not_asked_where_it_need_not_be(
+    verb: str, asked: bool, tmp_path: Path, dim: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISKIMAGE_PASSWORD", raising=False)
+    (volume,) = luks.samples()[:1]
+    got, shown = on_a_terminal(
+        [dim, verb, str(volume.write(tmp_path))], luks.PASSWORD.encode() + b"\n"
+    )
+    assert got == 0, shown
+    assert ("Password:" in shown) == asked
+
+
+def test_who_describes_is_asked_where_nothing_is_told_without(
+    sealed: Path, dim: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISKIMAGE_PASSWORD", raising=False)
+    got, shown = on_a_terminal([dim, "info", str(sealed)], b"sesame\n")
+    assert got == 0, shown
+    assert "Password:" in shown
