@@ -43,7 +43,7 @@ def parse(
     parser = ParserCreate()
     _Bounded(hearer, depth).attach(parser)
     try:
-        parser.Parse(bytes(data).rstrip(b"\0"), True)
+        parser.Parse(_text(data), True)
     except ExpatError as error:
         raise CorruptError(f"{what} is no XML: {error}", file=source.name, at=at) from None
     except Wrong as error:
@@ -53,6 +53,12 @@ def parse(
         raise LimitError(text, file=source.name, at=at) from None
     except (LookupError, ValueError):
         raise CorruptError(f"{what} is in an unknown encoding", file=source.name, at=at) from None
+
+
+def _text(data: bytes | bytearray) -> bytes:
+    """`data` without the zeros behind it, which in UTF-16 are half a character."""
+    plain = bytes(data)
+    return plain if plain[:2] in (b"\xff\xfe", b"\xfe\xff") else plain.rstrip(b"\0")
 
 
 class _Bounded:
