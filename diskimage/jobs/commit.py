@@ -10,7 +10,7 @@ from typing import Unpack
 
 from diskimage.engine.copy import Work
 from diskimage.engine.progress import Report
-from diskimage.errors import TooSmallError
+from diskimage.errors import TooSmallError, UnsupportedError
 from diskimage.image import Image, open
 from diskimage.jobs.chain import demand_no_snapshots, parent_of, pieces, put
 from diskimage.jobs.opening import Opening, told, work
@@ -55,6 +55,9 @@ def commit(
     began = time.monotonic()
     with open(image, **how) as whole:
         demand_no_snapshots(whole)
+        if whole.rules.binds:
+            text = f"a {whole.format} is refused over a parent whose content changed"
+            raise UnsupportedError(text, file=whole.name, remedy="convert it: that flattens it")
         row, place = parent_of(whole)
         path, empties = place.path, not keep and isinstance(whole.device, Layered)
     below: Opening = {**how, "format": row.format, "open_options": {}}

@@ -202,7 +202,7 @@ class Format(NamedTuple):
     elsewhere they are refused, or zeros when salvaged. `unproven`: no public sample of a foreign
     program was found to read. `bitmap(source, gate, name)` gives (start, length) of the guest bytes
     that a dirty bitmap tells. `repair(source, gate)` tells what can be mended, from the file as it
-    is.
+    is. `binds`: an image names its parent's content, and is refused over one that was written to.
     """
 
     name: str
@@ -219,6 +219,7 @@ class Format(NamedTuple):
     opens: tuple[Option, ...] = ()
     bitmap: Callable[[Source, Gate, str], Iterable[tuple[int, int]]] | None = None
     repair: Callable[[Source, Gate], Repair] | None = None
+    binds: bool = False
     disc_only: bool = False
     in_order: bool | Callable[..., bool] = False
     keeps_frames: bool = False

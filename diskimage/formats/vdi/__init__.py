@@ -185,4 +185,5 @@ FORMAT = Format(
     repair=repair,
     options=OPTIONS,
     parented=True,
+    binds=True,
 )

@@ -41,4 +41,5 @@ FORMAT = Format(
     full=full,
     options=OPTIONS,
     parented=True,
+    binds=True,
 )
