@@ -5,12 +5,19 @@ from __future__ import annotations
 import random
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 import diskimage
-from diskimage.errors import CorruptError, RefusedReferenceError, UnsupportedError, UsageError
+from diskimage.errors import (
+    CorruptError,
+    DiskImageError,
+    RefusedReferenceError,
+    UnsupportedError,
+    UsageError,
+)
 from tests.makers.qcow2 import Cluster, Maker, edited, entry_at, patched
 
 COPIED, RAW = 1 << 63, [(0xE2792ACA, b"raw")]
@@ -153,6 +160,15 @@ def test_a_table_with_a_refcount_of_0_is_not_taken(tmp_path: Path) -> None:
         written(tmp_path / "a.qcow2", patched(image, block + 2 * l1, 0, 2))
 
 
+def test_a_snapshot_table_with_a_refcount_of_0_is_not_taken(tmp_path: Path) -> None:
+    image = Maker(4096, {1: Cluster("data", b"a" * 512)}, bits=9, snapshots=[b"one"]).image()
+    table = int.from_bytes(image[48:56], "big")
+    block = int.from_bytes(image[table : table + 8], "big")
+    rows = int.from_bytes(image[64:72], "big") // 512
+    with pytest.raises(CorruptError, match="its refcount is 0"):
+        written(tmp_path / "a.qcow2", patched(image, block + 2 * rows, 0, 2))
+
+
 def test_two_tables_in_one_place_are_not_written(tmp_path: Path) -> None:
     size = 2 * 64 * 512  # two L2 tables
     image = Maker(size, {n: Cluster("data", b"a" * 512) for n in (1, 65)}, bits=9).image()
@@ -225,3 +241,35 @@ def test_more_than_memory_is_for_is_published_on_the_way(tmp_path: Path) -> None
         assert seen.read(0, size // 2) == noise(size, 3)[: size // 2]
     image.close()
     assert diskimage.check(path).ok
+
+
+def damaged(image: bytes, draw: random.Random) -> bytes:
+    """`image` with a byte, a word or its end spoilt, up to five times."""
+    made = bytearray(image)
+    for _ in range(draw.choice([1, 1, 2, 5])):
+        at, kind = draw.randrange(draw.choice([112, len(made)])), draw.random()
+        aimed = draw.randrange(len(made)) & ~511 | draw.choice([0, COPIED, 1 << 62])
+        if kind < 0.5:
+            made[at] = draw.getrandbits(8)
+        elif kind < 0.9:
+            made[at & ~7 : (at & ~7) + 8] = aimed.to_bytes(8, "big")
+        else:
+            return bytes(made[: max(at, 113)])
+    return bytes(made)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_damaged_image_is_written_or_refused_in_one_error(seed: int, tmp_path: Path) -> None:
+    made, backing = drawn(seed)
+    path = tmp_path / "a.qcow2"
+    path.write_bytes(damaged(made.image(), random.Random(seed)))
+    (tmp_path / "b.raw").write_bytes(backing)
+    for step in range(4):
+        with (
+            suppress(DiskImageError),
+            diskimage.open(path, format="qcow2", mode="r+", references="siblings") as image,
+        ):
+            if step % 2:
+                image.zero(0, image.size)
+            else:
+                image.write(image.size * step // 4, b"x" * min(700, image.size // 2))

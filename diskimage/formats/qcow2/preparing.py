@@ -8,6 +8,7 @@ from diskimage.formats.qcow2 import layout
 from diskimage.formats.qcow2.layout import OFFSET, Header
 from diskimage.layers.claims import Claims
 from diskimage.layers.table import words
+from diskimage.limits import Limits
 from diskimage.model import Barrier, Finding, Gate, Plan, Put, Source
 from diskimage.parse import read
 
@@ -17,9 +18,39 @@ IN_USE = 1
 
 
 def claimed(
+    header: Header, source: Source, limits: Limits, claims: Claims, blocks: Iterable[int]
+) -> Iterator[Finding]:
+    """Claim the clusters of the header, of all directories, and of the tables that they name.
+
+    Those of a snapshot's L2 tables are not asked for: they share them with the guest.
+    """
+    yield from _of_guest(header, source, claims, blocks)
+    yield from _of_snapshots(header, source, limits, claims)
+    directory = layout.bitmap_directory(header, source)
+    if directory is None or not header.autoclear & layout.BITMAPS:
+        return
+    yield from claims.take(directory.at, directory.size, "the bitmap directory", 0)
+    for row in layout.bitmaps(header, source, limits):
+        if row.entries:
+            yield from claims.take(row.table_at, 8 * row.entries, "a bitmap's table", row.at)
+
+
+def _of_snapshots(
+    header: Header, source: Source, limits: Limits, claims: Claims
+) -> Iterator[Finding]:
+    end = header.snapshots_at
+    for row in layout.snapshots(header, source, limits):
+        if row.l1_entries:
+            yield from claims.take(row.l1_at, 8 * row.l1_entries, "a snapshot's L1 table", end)
+        end = row.end
+    if header.snapshots:
+        length = end - header.snapshots_at
+        yield from claims.take(header.snapshots_at, length, "the snapshot table", 64)
+
+
+def _of_guest(
     header: Header, source: Source, claims: Claims, blocks: Iterable[int]
 ) -> Iterator[Finding]:
-    """Claim the clusters of the header, of both directories and of the tables they name."""
     cluster = header.cluster
     yield from claims.take(0, 1, "the header", 0)
     length = header.refcount_clusters * cluster

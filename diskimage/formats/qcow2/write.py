@@ -209,9 +209,10 @@ class Growing:
         CorruptError where two tables are in one place, or one is past the end of the file.
         """
         if self._counts is None:
-            claims = Claims(self._source, 0, self.block, self._gate.limits)
-            counts = Counts(self._header, self._source, self._gate.limits, claims)
-            for problem in claimed(self._header, self._source, claims, counts.table):
+            header, limits = self._header, self._gate.limits
+            claims = Claims(self._source, 0, self.block, limits)
+            counts = Counts(header, self._source, limits, claims)
+            for problem in claimed(header, self._source, limits, claims, counts.table):
                 raise CorruptError(
                     f"{problem.message}: it is not written", file=self._source.name, at=problem.at,
                     remedy="mend it first, with qemu-img check -r all",
