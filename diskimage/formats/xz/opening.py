@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 from diskimage.errors import ChecksumError, CorruptError, LimitError, UnsupportedError
 from diskimage.formats.xz.layout import CHECKS, coded, end_of, header, padded, streams
@@ -46,8 +47,8 @@ def find(source: Source, gate: Gate) -> Entries:
 def facts(_source: Source, entries: Entries) -> dict[str, object]:
     """The checks that blocks have, and how large blocks are."""
     checks = Counter(note & 15 for note in entries.notes)
-    stops = [*entries.starts[1:], entries.size]
-    largest = max((b - a for a, b in zip(entries.starts, stops, strict=True)), default=0)
+    borders = [*entries.starts, entries.size]
+    largest = max((stop - start for start, stop in pairwise(borders)), default=0)
     names = [CHECKS.get(check, f"check {check}") for check in sorted(checks)]
     return {"variant": " and ".join(names) or "empty", "block_size": largest}
 
