@@ -309,9 +309,9 @@ def test_a_zip_of_other_things_is_no_container(tmp_path: Path) -> None:
     assert "zip archive" in str(caught.value)
 
 
-def test_files_as_evidence_are_refused_by_name(corpus: Path) -> None:
+def test_files_as_evidence_are_refused_by_name(shared: Path) -> None:
     with pytest.raises(DiskImageError) as caught:
-        image.open(corpus / "misc/pyaff4__dream.aff4")
+        image.open(shared / "corpus/misc/pyaff4__dream.aff4")
     assert caught.value.kind == "unsupported"
     assert "logical" in str(caught.value)
 
