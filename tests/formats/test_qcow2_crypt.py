@@ -194,3 +194,29 @@ def test_writes_of_qemu_io(tmp_path: Path, peer: Peer) -> None:
     shell(peer("qemu-io"), "--object", SECRET, *commands, "--image-opts", where)
     with diskimage.open(image, password=PASSWORD) as found:
         assert found.read(0, found.size) == guest
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_data_file_and_a_snapshot_are_under_the_same_cipher(
+    beside: bool, tmp_path: Path, peer: Peer
+) -> None:
+    image, raw, io = tmp_path / "a.qcow2", tmp_path / "a.raw", peer("qemu-io")
+    shape = "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=100"
+    shape += f",data_file={tmp_path / 'd.raw'}" if beside else ""
+    where = f"driver=qcow2,file.filename={image},encrypt.key-secret=s,encrypt.format=luks"
+    shell(peer("qemu-img"), "create", "-q", "--object", SECRET, "-f", "qcow2", "-o", shape, image,
+          "4M")  # fmt: skip
+    writing = ["-c", "write -P 5 64k 200k", "-c", "write -P 6 2M 70k", "--image-opts", where]
+    shell(io, "--object", SECRET, *writing)
+    taken: list[str] = []
+    if not beside:
+        taken = ["-l", "one"]
+        shell(peer("qemu-img"), "snapshot", "--object", SECRET, "-c", "one", "--image-opts", where)
+        shell(io, "--object", SECRET, "-c", "write -P 9 0 3M", "--image-opts", where)
+    shell(peer("qemu-img"), "convert", "--object", SECRET, *taken, "--image-opts", where, "-O",
+          "raw", raw)  # fmt: skip
+    how = {} if beside else {"snapshot": "one"}
+    with diskimage.open(
+        image, password=PASSWORD, references=str(tmp_path), open_options=how
+    ) as found:
+        assert found.read(0, found.size) == raw.read_bytes()
