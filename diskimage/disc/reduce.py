@@ -35,14 +35,20 @@ def _states(device: Device) -> list[Loss]:
     return [Loss("snapshots", told)] if names else []
 
 
-def losses(what: Device | Disc, sector: int = 1, why: str = "") -> list[Loss]:
+def losses(
+    what: Device | Disc, sector: int = 1, why: str = "", *, told: int | None = None
+) -> list[Loss]:
     """What of `what` is not in those bytes of whole sectors (`why`), as its metadata tells.
 
-    Raises UsageError for a disc without data.
+    `told` are the bytes of a sector that the format tells its guest, where it tells any. Raises
+    UsageError for a disc without data.
     """
     size = user_bytes(what).size
     lost = lacking(what, {"toc"}) if isinstance(what, Disc) else _states(what)
     if size % sector:
         text = f"{size} bytes become {rounded(size, sector)}: {why}"
         lost.append(Loss("size", text, content=False))
+    if told == 512 and what.info.get("sector_size") == 4096:
+        # of a disk; a disc's 2048 bytes are no such promise
+        lost.append(Loss("sectors", f"its sectors of 4096 bytes become such of {told}"))
     return lost

@@ -76,7 +76,7 @@ class Shape(NamedTuple):
 
 def losses(what: Device | Disc, **_: object) -> list[Loss]:
     """What is not in the first data track; sizes are whole sectors."""
-    return reduced(what, SECTOR, "a DMG has whole sectors")
+    return reduced(what, SECTOR, "a DMG has whole sectors", told=SECTOR)
 
 
 def full(size: int, **options: str) -> int:

@@ -23,7 +23,7 @@ HEADS, SECTORS = 16, 32
 
 def losses(what: Device | Disc, **_: object) -> list[Loss]:
     """Sizes are whole sectors."""
-    return reduced(what, SECTOR, "a Parallels image has whole sectors")
+    return reduced(what, SECTOR, "a Parallels image has whole sectors", told=SECTOR)
 
 
 def full(size: int, **_: object) -> int:

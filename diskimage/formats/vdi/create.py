@@ -50,7 +50,7 @@ GROUP = 1 << 16
 
 def losses(what: Device | Disc, **_: object) -> list[Loss]:
     """Sizes are whole sectors."""
-    return reduced(what, SECTOR, "a VDI has whole sectors")
+    return reduced(what, SECTOR, "a VDI has whole sectors", told=SECTOR)
 
 
 def _layout(size: int, type: int, parent: tuple[UUID, UUID]) -> Header:

@@ -163,11 +163,7 @@ def _parent(size: int, parent: Mapping[str, object] | None) -> Mapping[str, obje
 def losses(what: Device | Disc, *, profile: str | None = None, **_: object) -> list[Loss]:
     """Sizes are whole sectors, for Azure whole MiB; sectors have 512 bytes."""
     why = "Azure takes whole MiB" if profile else "a VHD has whole sectors"
-    lost = reduced(what, MIB if profile else SECTOR, why)
-    sector = what.info.get("sector_size", SECTOR)
-    if sector == 4096:  # of a disk; a disc's 2048 bytes are no such promise
-        lost.append(Loss("sectors", f"its sectors of {sector} bytes become such of {SECTOR}"))
-    return lost
+    return reduced(what, MIB if profile else SECTOR, why, told=SECTOR)
 
 
 def full(size: int, **options: Any) -> int:

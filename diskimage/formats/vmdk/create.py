@@ -214,11 +214,7 @@ def in_order(**options: Any) -> bool:
 
 def losses(what: Device | Disc, **_: object) -> list[Loss]:
     """Sizes are whole sectors, of 512 bytes."""
-    lost = reduced(what, SECTOR, "a VMDK has whole sectors")
-    sector = what.info.get("sector_size", SECTOR)
-    if sector == 4096:  # of a disk; a disc's 2048 bytes are no such promise
-        lost.append(Loss("sectors", f"its sectors of {sector} bytes become such of {SECTOR}"))
-    return lost
+    return reduced(what, SECTOR, "a VMDK has whole sectors", told=SECTOR)
 
 
 def create(what: Device | Disc, stem: str, **options: Any) -> Plan:
