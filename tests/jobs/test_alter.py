@@ -123,14 +123,20 @@ def test_commit_goes_into_the_image_below_alone(folder: Path, peer: Callable[[st
     assert seen_by_qemu(tool, folder / "top.qcow2") == before
 
 
-def test_a_backing_that_cannot_grow_is_told_before_it_is_written(tmp_path: Path) -> None:
-    small = fixed(noise(SIZE - 4096, 3))
-    (tmp_path / "base.vhd").write_bytes(small)
-    over = Maker(SIZE, OVER, bits=9, backing=b"base.vhd", extensions=[(0xE2792ACA, b"vhd")])
-    (tmp_path / "over.qcow2").write_bytes(over.image())
+def test_a_backing_grows_or_says_that_it_cannot(tmp_path: Path) -> None:
+    (tmp_path / "base.vhd").write_bytes(fixed(noise(SIZE - 4096, 3)))
+    (tmp_path / "a.raw").write_bytes(noise(SIZE - 4096, 3))
+    diskimage.convert(tmp_path / "a.raw", tmp_path / "base.vdi")
+    for suffix in ("vhd", "vdi"):
+        name, over = f"base.{suffix}", tmp_path / f"over-{suffix}.qcow2"
+        named = [(0xE2792ACA, suffix.encode())]
+        over.write_bytes(Maker(SIZE, OVER, bits=9, backing=name.encode(), extensions=named).image())
+    before, stored = guest(tmp_path / "over-vhd.qcow2"), (tmp_path / "base.vdi").read_bytes()
+    diskimage.commit(tmp_path / "over-vhd.qcow2", references="siblings")
+    assert guest(tmp_path / "base.vhd") == before
     with pytest.raises(TooSmallError):
-        diskimage.commit(tmp_path / "over.qcow2", references="siblings")
-    assert (tmp_path / "base.vhd").read_bytes() == small
+        diskimage.commit(tmp_path / "over-vdi.qcow2", references="siblings")
+    assert (tmp_path / "base.vdi").read_bytes() == stored
 
 
 @pytest.mark.parametrize("unlike", [True, False])
@@ -365,6 +371,57 @@ def test_raw_takes_any_size(tmp_path: Path) -> None:
     assert path.stat().st_size == 4096
     diskimage.resize(path, 100, shrink=True, lossy=["data"])
     assert path.read_bytes() == b"a" * 100
+
+
+@pytest.mark.parametrize("size", [SIZE + 512, 3 * SIZE, SIZE - 1024, 40 << 20])
+def test_a_fixed_vhd_takes_its_footer_along(
+    size: int, tmp_path: Path, peer: Callable[[str], str]
+) -> None:
+    tool, path, content = peer("qemu-img"), tmp_path / "a.vhd", noise(SIZE, 3)
+    path.write_bytes(fixed(content))
+    diskimage.resize(path, size, shrink=True, lossy=["data"])
+    expected = content[:size].ljust(size, b"\0")
+    with diskimage.open(path) as image:
+        assert image.read(0, image.size) == expected
+        assert image.warnings == ()
+    assert diskimage.check(path).ok
+    assert path.stat().st_size == size + 512
+    qemu(tool, "convert", "-f", "vpc", "-O", "raw", path.name, "seen.raw", within=tmp_path)
+    assert (tmp_path / "seen.raw").read_bytes() == expected
+
+
+def test_what_a_vhd_holds_over_its_parent_is_committed(
+    tmp_path: Path, peer: Callable[[str], str]
+) -> None:
+    """A format whose layers know nothing of `commit`, and a parent that it is written into."""
+    base, child = tmp_path / "base.vhd", tmp_path / "child.vhd"
+    (tmp_path / "a.raw").write_bytes(holed(8 << 20, 4))
+    diskimage.convert(tmp_path / "a.raw", base)
+    diskimage.create(child, backing="base.vhd", backing_format="vhd")
+    with diskimage.open(child, mode="r+", references="siblings") as image:
+        image.write((2 << 20) - 777, noise(70_000, 5))
+        image.zero(3 << 20, 1 << 20)
+        expected = image.read(0, image.size)
+    done = diskimage.commit(child, references="siblings")
+    assert not done.emptied
+    assert guest(child) == expected
+    qemu(peer("qemu-img"), "convert", "-f", "vpc", "-O", "raw", base.name, "seen.raw",
+         within=tmp_path)  # fmt: skip
+    assert (tmp_path / "seen.raw").read_bytes()[: len(expected)] == expected
+
+
+@pytest.mark.parametrize("suffix", ["vhdx", "vdi"])
+def test_qcow2_is_committed_into_other_formats(suffix: str, tmp_path: Path) -> None:
+    base, over = tmp_path / f"base.{suffix}", tmp_path / "over.qcow2"
+    (tmp_path / "a.raw").write_bytes(holed(4 << 20, 4))
+    diskimage.convert(tmp_path / "a.raw", base)
+    diskimage.create(over, backing=base.name, backing_format=suffix)
+    with diskimage.open(over, mode="r+", references="siblings") as image:
+        image.write((1 << 20) - 777, noise(70_000, 5))
+        expected = image.read(0, image.size)
+    diskimage.commit(over, references="siblings")
+    assert guest(over) == guest(base) == expected
+    assert diskimage.check(base).ok
 
 
 def test_what_cannot_change_its_size_says_so(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from diskimage.errors import TruncatedError
 from diskimage.formats.vhd import layout, parents
 from diskimage.formats.vhd.blocks import Blocks
 from diskimage.formats.vhd.layout import SECTOR, Footer, Header
+from diskimage.formats.vhd.resize import resized
 from diskimage.formats.vhd.write import Table
 from diskimage.layers.gather import hole
 from diskimage.layers.growing import Growing
@@ -63,6 +64,7 @@ class Fixed:
     block = SECTOR
 
     def __init__(self, footer: Footer, source: Source) -> None:
+        self._footer, self._source = footer, source
         self._disk = Slice(Plain(source), 0, footer.size)
         self.size = footer.size
         self.info: Mapping[str, object] = {"variant": "fixed", **_told(footer, source)}
@@ -82,6 +84,10 @@ class Fixed:
     def plan_flush(self) -> Plan:
         """Nothing is held back."""
         yield Barrier()
+
+    def plan_resize(self, size: int) -> Plan:
+        """See `vhd.resize`."""
+        return resized(self._footer, self._source, size)
 
 
 def _told(footer: Footer, source: Source) -> dict[str, object]:
