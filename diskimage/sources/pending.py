@@ -13,14 +13,15 @@ SECTOR = 512
 class Pending:
     """`source` as it is going to be: what was put over it is read before it is written.
 
-    It is kept in whole sectors of `sector` bytes. What is changed lies inside of the source when it
-    is written. Not thread-safe: whoever writes keeps readers out.
+    It is kept in whole sectors of `sector` bytes, the last of them as far as `stop`, where bytes
+    begin that are not metadata. What is changed lies inside of the source when it is written. Not
+    thread-safe: whoever writes keeps readers out.
     """
 
     fd: int | None = None
 
-    def __init__(self, source: Source, sector: int = SECTOR) -> None:
-        self._source, self._sector = source, sector
+    def __init__(self, source: Source, sector: int = SECTOR, stop: int | None = None) -> None:
+        self._source, self._sector, self._stop = source, sector, stop
         self._sectors: dict[int, bytearray] = {}
         self.name = source.name
 
@@ -44,7 +45,8 @@ class Pending:
             number, skip = divmod(at + done, self._sector)
             if number not in self._sectors:
                 start = number * self._sector
-                length = min(self._sector, self.size - start)
+                end = self.size if self._stop is None else min(self._stop, self.size)
+                length = min(self._sector, end - start)
                 self._sectors[number] = read(self._source, start, length, "metadata")
             sector = self._sectors[number]
             count = min(len(data) - done, len(sector) - skip)

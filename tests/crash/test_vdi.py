@@ -23,14 +23,16 @@ PARENT_NAME = "{03020100-0504-0706-0809-0a0b0c0d0e0f}"
 PARENT = vdi(SIZE, {n: (n, noise(BLOCK, 30 + n)) for n in range(5)}, block=BLOCK)
 STORED = {4: (0, noise(BLOCK)), 2: (1, noise(BLOCK, 1))}
 IMAGES = {
-    "dynamic": vdi(SIZE, STORED, block=BLOCK, special={0: 0xFFFFFFFE}),
-    "gap": vdi(SIZE, {4: (2, noise(BLOCK)), 2: (0, noise(BLOCK, 1))}, block=BLOCK),
-    "old leftovers": vdi(SIZE, STORED, block=BLOCK) + b"\xee" * (2 * BLOCK + 100),
-    "extra": vdi(SIZE, STORED, block=BLOCK, extra=512),
-    "version 0": vdi(SIZE, STORED, block=BLOCK, version=1),
-    "static": vdi(SIZE, {n: (n, noise(BLOCK, n)) for n in range(7)}, block=BLOCK, kind=2),
+    "dynamic": vdi(SIZE, STORED, block=BLOCK, map_at=2048, special={0: 0xFFFFFFFE}),
+    "gap": vdi(SIZE, {4: (2, noise(BLOCK)), 2: (0, noise(BLOCK, 1))}, block=BLOCK, map_at=2048),
+    "old leftovers": vdi(SIZE, STORED, block=BLOCK, map_at=2048) + b"\xee" * (2 * BLOCK + 100),
+    "extra": vdi(SIZE, STORED, block=BLOCK, map_at=2048, extra=512),
+    "version 0": vdi(SIZE, STORED, block=BLOCK, map_at=2048, version=1),
+    "static": vdi(
+        SIZE, {n: (n, noise(BLOCK, n)) for n in range(7)}, block=BLOCK, map_at=2048, kind=2
+    ),
     "differencing": vdi(
-        SIZE, {1: (0, noise(BLOCK, 5))}, block=BLOCK, kind=4, special={3: 0xFFFFFFFE},
+        SIZE, {1: (0, noise(BLOCK, 5))}, block=BLOCK, map_at=2048, kind=4, special={3: 0xFFFFFFFE},
         parent=(IMAGE, MODIFIED), uuids=(bytes(range(40, 56)), bytes(16)),
     ),
 }  # fmt: skip
@@ -79,7 +81,7 @@ def test_no_crash_shows_bytes_that_were_never_written(
 def counts(state: bytes) -> tuple[int, int]:
     """The place behind the last stored block, and what the header counts."""
     major = struct.unpack_from("<I", state, 0x44)[0] >> 16
-    at, table = (388, 512) if major else (368, 420)
+    at, table = (388, 2048) if major else (368, 420)
     (counted,) = struct.unpack_from("<I", state, at)
     entries = struct.unpack_from("<7I", state, table)
     return max((one + 1 for one in entries if one < 0xFFFFFFFE), default=0), counted

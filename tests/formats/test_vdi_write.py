@@ -98,6 +98,30 @@ def test_a_place_between_blocks_that_no_entry_names_is_used_again(tmp_path: Path
         assert list(image.problems()) == []
 
 
+def test_what_lies_behind_the_guest_in_its_last_block_is_zeros(tmp_path: Path) -> None:
+    path, plain = tmp_path / "a.vdi", vdi(SIZE, {}, block=BLOCK, extra=512)
+    path.write_bytes(plain + b"\xee" * 3 * BLOCK)
+    with diskimage.open(path, mode="r+") as image:
+        image.write(SIZE - 10, b"last bytes")
+    block = path.read_bytes()[len(plain) : len(plain) + 512 + BLOCK]
+    assert block.strip(b"\0") == b"last bytes"  # a disk that grows shows what is there
+
+
+@pytest.mark.parametrize("image", [
+    vdi(SIZE, {4: (0, noise(BLOCK))}, block=BLOCK, version=1),
+    vdi(SIZE, {4: (0, noise(BLOCK))}, block=BLOCK, data_at=512 + 7 * 4),
+], ids=["version 0", "no padding"])  # fmt: skip
+def test_bytes_right_behind_the_map_are_not_taken_for_it(image: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.vdi"
+    path.write_bytes(image)
+    with diskimage.open(path, mode="r+") as opened:
+        opened.write(0, b"a new block, whose entry waits")
+        opened.write(4 * BLOCK, b"the first bytes behind the map")
+    with diskimage.open(path) as opened:
+        assert opened.read(4 * BLOCK, 30) == b"the first bytes behind the map"
+        assert opened.read(0, 30) == b"a new block, whose entry waits"
+
+
 def test_a_map_that_is_too_large_to_look_at_is_refused() -> None:
     gate = OpenGate(limits=replace(LIMITS, metadata=1))
     device = open_vdi(MemorySource(IMAGES[0]), gate)

@@ -55,7 +55,8 @@ def probe(look: Look) -> Bid | None:
 def open_vdi(source: Source, gate: Gate) -> Device:
     """The disk; a differencing one over its parent, which is asked for by UUID."""
     header = load(source, gate.limits)
-    pending = Pending(source)
+    end = header.map_at + 4 * header.blocks  # where blocks may begin
+    pending = Pending(source, stop=end)
     flat = Flat(Pages(pending, gate.limits.table_resident), header.map_at, header.blocks, 4)
     layer = TableDevice(
         size=header.size,

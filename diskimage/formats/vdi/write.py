@@ -75,18 +75,16 @@ class Map:
         yield Copy(iter((hole(0, stop - start),)), at + skip)
 
     def flush(self) -> Plan:
-        """The bytes, then the count, then the entries."""
-        yield Barrier()
-        if not self._pending:
-            return
-        if not self._counted and self._gaps is not None:
+        """The bytes and the count, then the entries."""
+        if self._pending and not self._counted and self._gaps is not None:
             count = self._next.to_bytes(4, "little")
             self._pending.put(self._header.allocated_at, count)  # its sector may be the map's too
             yield Put(self._header.allocated_at, count)
-            yield Barrier()
             self._counted = True
-        yield from self._pending.plan()
         yield Barrier()
+        if self._pending:
+            yield from self._pending.plan()
+            yield Barrier()
 
     def _change(self, block: int, entry: int) -> None:
         self._pending.put(self._header.map_at + 4 * block, entry.to_bytes(4, "little"))
