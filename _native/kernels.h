@@ -19,6 +19,9 @@
 int64_t di_first_nonzero(const uint8_t *data, int64_t size, int64_t start);
 /* One byte a block, the last of which may be short: 1 where all of it is zero. block > 0. */
 void di_zero_blocks(const uint8_t *data, int64_t size, int64_t block, uint8_t *flags);
+/* One byte a block: 1 where it repeats its first four bytes. size is a multiple of block, which is
+ * 4 or more. */
+void di_filled_blocks(const uint8_t *data, int64_t size, int64_t block, uint8_t *flags);
 /* One byte a block: 1 where `a` and `b` differ. They may overlap. block > 0. */
 void di_differing_blocks(const uint8_t *a, const uint8_t *b, int64_t size, int64_t block,
                          uint8_t *flags);

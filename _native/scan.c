@@ -49,6 +49,12 @@ void di_zero_blocks(const uint8_t *data, int64_t size, int64_t block, uint8_t *f
     }
 }
 
+void di_filled_blocks(const uint8_t *data, int64_t size, int64_t block, uint8_t *flags)
+{
+    for (int64_t at = 0; at < size; at += block)
+        *flags++ = !memcmp(data + at, data + at + 4, (size_t)block - 4);
+}
+
 void di_differing_blocks(const uint8_t *a, const uint8_t *b, int64_t size, int64_t block,
                          uint8_t *flags)
 {

@@ -20,6 +20,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         HOLDS(zero[i] == (di_nonzero_portable(a, stop, i * block) == stop));
         HOLDS(differs[i] == (start % length / block == i));
     }
+    int64_t words = length / (4 * block);
+    di_filled_blocks(a, words * 4 * block, 4 * block, zero);
+    for (int64_t i = 0; i < words; i++) {
+        const uint8_t *from = a + i * 4 * block;
+        for (want = 4; want < 4 * block && from[want] == from[want & 3]; want++)
+            ;
+        HOLDS(zero[i] == (want == 4 * block));
+    }
     free(a), free(b), free(zero), free(differs);
     return 0;
 }

@@ -44,6 +44,21 @@ def zero_blocks(buffer: ReadableBuffer, block: int) -> bytearray:
     return flags
 
 
+def filled_blocks(buffer: ReadableBuffer, block: int) -> bytearray:
+    """Give one byte a block: 1 where all of it repeats its first four bytes.
+
+    Raises ValueError for blocks of less than four bytes, or not a multiple, and for a part of one.
+    """
+    need(block >= 4 and block % 4 == 0, "a block has whole words of four bytes")
+    need(size_of(buffer) % block == 0, "whole blocks")
+    if not NATIVE:
+        return twin.filled_blocks(buffer, block)
+    view = readable(buffer)
+    flags = bytearray(len(view) // block)
+    lib.di_filled_blocks(view, len(view), block, writable(flags))
+    return flags
+
+
 def differing_blocks(a: ReadableBuffer, b: ReadableBuffer, block: int) -> bytearray:
     """Give one byte a block: 1 where the two buffers, of one length, differ. Raises ValueError."""
     need(block > 0, "a block has at least one byte")

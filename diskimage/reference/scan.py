@@ -23,6 +23,13 @@ def zero_blocks(buffer: ReadableBuffer, block: int) -> bytearray:
     return bytearray(piece == zeros[: len(piece)] for piece in pieces)
 
 
+def filled_blocks(buffer: ReadableBuffer, block: int) -> bytearray:
+    """Give one byte a block: 1 where all of it repeats its first four bytes."""
+    view = memoryview(buffer).cast("B")
+    pieces = (view[at : at + block].tobytes() for at in range(0, len(view), block))
+    return bytearray(piece == piece[:4] * (block // 4) for piece in pieces)
+
+
 def differing_blocks(a: ReadableBuffer, b: ReadableBuffer, block: int) -> bytearray:
     """Give one byte a block: 1 where the two buffers differ."""
     one, two = memoryview(a).cast("B"), memoryview(b).cast("B")

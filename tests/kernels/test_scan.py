@@ -35,6 +35,14 @@ def test_zero_blocks(data: bytes, block: int) -> None:
     assert twin.zero_blocks(data, block) == want
 
 
+@given(st.lists(st.sampled_from([b"\0\0\0\0", b"abcd", b"abce"]), max_size=60), st.integers(1, 9))
+def test_filled_blocks(words: list[bytes], step: int) -> None:
+    words = words[: len(words) // step * step]
+    want = bytes(len(set(words[i : i + step])) == 1 for i in range(0, len(words), step))
+    assert scan.filled_blocks(b"".join(words), 4 * step) == want
+    assert twin.filled_blocks(b"".join(words), 4 * step) == want
+
+
 @given(sparse, sparse, st.integers(1, 200))
 def test_differing_blocks(a: bytes, b: bytes, block: int) -> None:
     size = min(len(a), len(b))
@@ -58,6 +66,10 @@ def test_one_bit_anywhere_is_found() -> None:
 def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="block"):
         scan.zero_blocks(b"a", 0)
+    with pytest.raises(ValueError, match="words"):
+        scan.filled_blocks(bytes(6), 6)
+    with pytest.raises(ValueError, match="whole blocks"):
+        scan.filled_blocks(bytes(12), 8)
     with pytest.raises(ValueError, match="lengths"):
         scan.differing_blocks(b"a", b"ab", 1)
     with pytest.raises(ValueError, match="outside"):

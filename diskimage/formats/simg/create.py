@@ -16,7 +16,7 @@ from diskimage.codecs.crc32 import Crc32
 from diskimage.disc.reduce import losses as reduced, user_bytes
 from diskimage.errors import LimitError, UsageError
 from diskimage.formats.simg.layout import CRC, FILL, HEAD, HEADER, MAGIC, PATTERN, RAW, SKIP
-from diskimage.kernels.scan import zero_blocks
+from diskimage.kernels.scan import filled_blocks
 from diskimage.layers.stored import without_holes
 from diskimage.limits import MIB
 from diskimage.model import (
@@ -286,16 +286,12 @@ def _chunk(key: int, blocks: int, block: int = 0) -> bytes:
 
 def _keys(part: memoryview, block: int, holes: Ranges, start: int) -> list[int]:
     """Of each block STORED, HOLES, or the value that fills it."""
-    zero, words, step = zero_blocks(part, block), part.cast("I"), block // PATTERN
-    keys = [STORED] * len(zero)
-    for number, blank in enumerate(zero):
-        first = number * step
-        if blank:
-            keys[number] = 0
-        elif words[first] == words[first + 1] == words[first + step - 1]:
-            whole = bytes(part[number * block : (number + 1) * block])
-            if whole == whole[:PATTERN] * step:
-                keys[number] = words[first]
+    filled, words, step = filled_blocks(part, block), part.cast("I"), block // PATTERN
+    keys = [STORED] * len(filled)
+    number = filled.find(1)
+    while number >= 0:
+        keys[number] = words[number * step]
+        number = filled.find(1, number + 1)
     for hole in holes:
         last = -(-(hole.stop - start) // block) if hole.stop == start + len(part) else 0
         last = max(last, (hole.stop - start) // block)
