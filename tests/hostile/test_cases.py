@@ -41,6 +41,7 @@ TESTED = frozenset(
         "chd",
         "mds",
         "dmg",
+        "e01",
         "isz",
         "simg",
     }

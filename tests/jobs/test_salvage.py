@@ -17,7 +17,8 @@ from diskimage.model import Kind
 from diskimage.ranges import Ranges
 from diskimage.sources.memory import MemorySource
 from tests.bounded import Run
-from tests.makers import cue, e01, vdi
+from tests.makers import cue, dmg, e01, isz, vdi
+from tests.makers.sample import Sample
 from tests.makers.vdi import MIB
 
 draw = random.Random(8)
@@ -233,3 +234,49 @@ def test_chunks_of_evidence_are_lost_one_by_one(tmp_path: Path) -> None:
     bad, content = salvage(tmp_path / sample.main)
     assert len(bad) == 1
     assert content == patched(sample.guest, bad)
+
+
+def flipped(image: bytes, at: int) -> bytes:
+    """`image` with eight bytes changed, which no codec survives."""
+    return image[:at] + bytes(byte ^ 0xA5 for byte in image[at : at + 8]) + image[at + 8 :]
+
+
+@pytest.mark.parametrize(
+    ("sample", "at"), [(dmg.samples()[0], 20), (isz.samples()[0], 10433)], ids=["dmg", "isz"]
+)
+def test_a_chunk_of_any_format_is_lost_alone(sample: Sample, at: int, tmp_path: Path) -> None:
+    path = sample.write(tmp_path)
+    path.write_bytes(flipped(sample.files[sample.main], at))
+    bad, content = salvage(path)
+    assert 0 < bad.total < len(sample.guest)
+    assert content == patched(sample.guest, bad)
+
+
+def test_a_hunk_of_a_chd_is_lost_alone(peer: Callable[[str], str], tmp_path: Path) -> None:
+    size = len(GUEST) // (8 * 512) * (8 * 512)
+    (tmp_path / "a.raw").write_bytes(GUEST[:size])
+    path = tmp_path / "a.chd"
+    shape = f"{size // (8 * 512)},2,4"
+    qemu(peer("chdman"), "createhd", "-i", tmp_path / "a.raw", "-o", path, "-chs", shape)
+    path.write_bytes(flipped(path.read_bytes(), path.stat().st_size // 2))
+    bad, content = salvage(path)
+    assert bad.total == 4096
+    assert content == patched(GUEST[:size], bad)
+
+
+def test_what_a_parent_has_of_a_damaged_layer_is_kept(
+    peer: Callable[[str], str], tmp_path: Path
+) -> None:
+    """The layer's last cluster is cut; what it leaves to its parent reads on."""
+    tool, base, top = peer("qemu-img"), tmp_path / "base.raw", tmp_path / "top.qcow2"
+    base.write_bytes(GUEST)
+    qemu(tool, "create", "-f", "qcow2", "-b", "base.raw", "-F", "raw", top)
+    qemu(peer("qemu-io"), "-c", "write -P 1 64k 64k", "-c", "write -P 2 1M 64k", top)
+    top.write_bytes(top.read_bytes()[:-60_000])
+    target = tmp_path / "out.raw"
+    done = diskimage.convert(top, target, references="siblings", salvage=True)
+    assert [one.start // 65536 for one in done.bad] == [16]
+    expected = bytearray(GUEST)
+    expected[65536 : 2 * 65536] = b"\1" * 65536
+    expected[MIB : MIB + 65536] = b"\2" * 65536
+    assert target.read_bytes() == patched(bytes(expected), done.bad)
