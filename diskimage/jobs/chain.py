@@ -83,12 +83,20 @@ def pieces(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
             yield at, min(PIECE, start + length - at)
 
 
-def put(image: Image, start: int, data: bytes) -> None:
-    """Write `data` into an image; as zeros where it is nothing else."""
-    if is_zero(data):
-        image.zero(start, len(data))
-    else:
-        image.write(start, data)
+def moved(image: Image, to: Image, ranges: Iterable[tuple[int, int]]) -> Iterator[int]:
+    """Write ranges of `image` to the same places of `to`, zeros as such; the bytes of each piece.
+
+    One buffer serves them all: fresh memory costs more than the copy.
+    """
+    buffer = memoryview(bytearray(PIECE))
+    for start, length in pieces(ranges):
+        data = buffer[:length]
+        image.read_into(start, data)
+        if is_zero(data):
+            to.zero(start, length)
+        else:
+            to.write(start, data)
+        yield length
 
 
 def kept(image: Image, new: Device, work: Work) -> int:
@@ -107,10 +115,7 @@ def kept(image: Image, new: Device, work: Work) -> int:
         length = min(STRETCH, image.size - start)
         old, now = (Slice(Overlay(silent, one), start, length) for one in (over.bottom, new))
         found = differing(old, now, work)
-        blocks = Ranges(_blocks(image, start, found))
-        for at, count in pieces(blocks):
-            put(image, at, image.read(at, count))
-            written += count
+        written += sum(moved(image, image, Ranges(_blocks(image, start, found))))
     image.flush()
     return written
 

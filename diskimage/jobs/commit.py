@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import Event
 from typing import Unpack
@@ -12,7 +13,7 @@ from diskimage.engine.copy import Work
 from diskimage.engine.progress import Report
 from diskimage.errors import TooSmallError, UnsupportedError
 from diskimage.image import Image, open
-from diskimage.jobs.chain import demand_no_snapshots, parent_of, pieces, put
+from diskimage.jobs.chain import demand_no_snapshots, moved, parent_of
 from diskimage.jobs.opening import Opening, told, work
 from diskimage.model import Finding, Kind, Layered, Resizable
 
@@ -91,15 +92,18 @@ def _moved(top: Image, base: Image, made: Work) -> int:
     """Write all that a layer answers into `base`; how much."""
     made.watch.begin("commit", top.size)
     written = 0
-    for extent in top.extents():
-        if extent.kind == Kind.ABSENT:
-            made.watch.passed(extent.length)
-        elif extent.kind == Kind.ZERO:
-            base.zero(extent.start, extent.length)
-            made.watch.passed(extent.length)
-        else:
-            for start, length in pieces([(extent.start, extent.length)]):
-                put(base, start, top.read(start, length))
-                made.watch.passed(length, read=length, written=length)
-                written += length
+    for length in moved(top, base, _stored(top, base, made)):
+        made.watch.passed(length, read=length, written=length)
+        written += length
     return written
+
+
+def _stored(top: Image, base: Image, made: Work) -> Iterator[tuple[int, int]]:
+    """(start, length) of what a layer stores; its zeros are written on the way."""
+    for extent in top.extents():
+        if extent.kind not in (Kind.ABSENT, Kind.ZERO):
+            yield extent.start, extent.length
+            continue
+        if extent.kind == Kind.ZERO:
+            base.zero(extent.start, extent.length)
+        made.watch.passed(extent.length)
