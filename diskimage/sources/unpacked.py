@@ -22,7 +22,7 @@ from diskimage.errors import CorruptError, DiskImageError, from_os
 from diskimage.limits import MIB
 
 WHOLE = 32 * MIB  # stretches up to here are decoded whole: a block of xz has 24 MiB
-KEPT = 64 * MIB  # of whole stretches
+KEPT = 32 * MIB  # of whole stretches, or two of them
 BEHIND = 32 * MIB  # kept behind a decoder that goes on: threads ask out of order
 PARKED = 2  # decoders that are left in stretches without a file of their own
 AHEAD = 4 * MIB  # stretches from here on are decoded before they are asked for, in a pass
@@ -106,7 +106,7 @@ class Unpacked:
                 self._whole[number] = made
                 self._used += len(made)
                 self._under_way.pop(number, None)
-                while self._used > KEPT and len(self._whole) > 1:
+                while self._used > KEPT and len(self._whole) > 2:
                     self._used -= len(self._whole.popitem(last=False)[1])
         return made
 

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterator
 
 from diskimage.codecs.crc32 import Crc32, behind
-from diskimage.errors import ChecksumError, ContentError, CorruptError, TruncatedError
+from diskimage.errors import ChecksumError, ContentError, CorruptError
 from diskimage.formats.gzip.members import NEVER, TRAILER, Walk, header, padding
 from diskimage.kernels.inflate import BORDER, END
 from diskimage.layers.unpacked import PackedDevice, Way, open_packed, problem, whole_file
@@ -54,16 +54,14 @@ def facts(source: Source, entries: Entries) -> dict[str, object]:
 
 
 def _bgzf(source: Source, gate: Gate) -> Entries | None:
-    """Entries by the lengths that members tell; None where one tells none."""
+    """Entries by the lengths that members tell; None where one tells none that can be."""
     starts, places = array("q", [0]), array("q", [0])
     at = size = 0
     last = b""
     while at < source.size:
         length = _whole(source, at)
-        if not length:
+        if not length or at + length > source.size:
             return None
-        if at + length > source.size:
-            raise TruncatedError("ends in a member", file=source.name, at=source.size)
         last = bytes(read(source, at + length - 4, 4, "a trailer"))
         size, at = size + int.from_bytes(last, "little"), at + length
         if size - starts[-1] >= GROUP and at < source.size:

@@ -66,7 +66,8 @@ def decode(source: Source, entries: Entries, number: int) -> Iterator[bytes]:
         for piece in _fed(source, at, padded(unpadded), header(check), tail):
             feed = piece
             while left and not (decoder.needs_input and not feed):
-                plain = decoder.decompress(feed, min(MIB, left))
+                # its last byte alone: what fails with it is the check
+                plain = decoder.decompress(feed, min(MIB, left - 1) or 1)
                 feed = b""
                 left -= len(plain)
                 if plain:
@@ -98,7 +99,7 @@ def _refused(error: Exception, source: Source, at: int, left: int) -> Exception:
         return LimitError(text, file=source.name, at=at)
     if "nsupported" in why:
         return UnsupportedError(f"a block: {why}", file=source.name, at=at)
-    if not left:
+    if left <= 1:
         return ChecksumError("a block has not its check", file=source.name, at=at)
     return CorruptError(f"a block does not decode: {why}", file=source.name, at=at)
 
