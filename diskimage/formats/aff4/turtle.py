@@ -17,7 +17,7 @@ TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
 MOST = 1_000_000  # statements of a text
 DEPTH = 16  # of blank nodes in one another
 _TOKEN = re.compile(
-    r"""(?:[\s]|\#[^\n]*)*(?:
+    r"""(?:\s|\#[^\n]*+)*+(?:
     (?P<iri><[^<>"{}|^`\x00-\x20]*>)
   | (?P<long>\"\"\"(?:[^"\\]|\\.|"(?!""))*\"\"\"|'''(?:[^'\\]|\\.|'(?!''))*''')
   | (?P<text>"(?:[^"\\\n\r]|\\.)*"|'(?:[^'\\\n\r]|\\.)*')
