@@ -337,7 +337,7 @@ def test_turtle_is_read_as_it_is_written() -> None:
 
 def test_turtle_without_an_end_is_refused_at_once() -> None:
     """Texts that a pattern which goes back would be read again and again for."""
-    for tail in ("#" * 300_000 + " {", '"' * 200_001, "'" * 200_002, '"""' + 'a"' * 100_000,
+    for tail in ("#" * 300_000 + "\n{", '"' * 200_001, "'" * 200_002, '"""' + 'a"' * 100_000,
                  "[ a " * 100_000, "_:" * 100_000):  # fmt: skip
         with pytest.raises(CorruptError):
             graph(aff4.HEAD + tail, MemorySource(b""), LIMITS)
