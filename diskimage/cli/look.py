@@ -9,7 +9,7 @@ import click
 
 from diskimage.cli import show
 from diskimage.cli.bar import progress as shown
-from diskimage.cli.options import JSON, PROGRESS, opening, opens
+from diskimage.cli.options import JSON, PROGRESS, THREADS, opening, opens
 from diskimage.words import escape
 
 if TYPE_CHECKING:
@@ -93,24 +93,26 @@ def formats(as_json: bool) -> None:
 @click.option("--layer", is_flag=True, help="This layer alone; parents are not opened.")
 @click.option("--svg", type=click.Path(), metavar="FILE", help="Write the picture to a new file.")
 @click.option("--bitmap", metavar="NAME", help="What that dirty bitmap in it says instead.")
+@click.option("--salvage", is_flag=True, help="Read all of it; what cannot be is bad, and exit 1.")
 @opens
 @JSON
 def map_(
-    image: str, layer: bool, svg: str | None, bitmap: str | None, as_json: bool, **how: Any
-) -> None:
+    image: str, layer: bool, svg: str | None, bitmap: str | None, salvage: bool, as_json: bool,
+    **how: Any,
+) -> int:  # fmt: skip
     """Show where the bytes of IMAGE are: data, compressed, zeros, holes, backing, bad.
 
     --json prints the array of `qemu-img map --output=json`, each row with its kind; of a bitmap
     rows with start, length and whether they are dirty.
     """
     if bitmap is not None:
-        if layer or svg is not None:
-            raise click.UsageError("--bitmap goes with neither --layer nor --svg")
+        if layer or salvage or svg is not None:
+            raise click.UsageError("--bitmap goes with none of --layer, --salvage and --svg")
         _dirty(image, bitmap, as_json, how)
-        return
+        return 0
     from diskimage.jobs.map import map as job
 
-    found = job(image, layer=layer, **opening(how))
+    found = job(image, layer=layer, salvage=salvage, **opening(how))
     if svg is not None:
         show.new_file(svg, found.svg())
     if as_json:
@@ -118,6 +120,7 @@ def map_(
     else:
         print(escape(found.name))
         show.ruler(found.tally(show.width()))
+    return 1 if found.bad else 0
 
 
 def _dirty(image: str, name: str, as_json: bool, how: dict[str, Any]) -> None:
@@ -134,15 +137,16 @@ def _dirty(image: str, name: str, as_json: bool, how: dict[str, Any]) -> None:
 @click.command()
 @click.argument("image")
 @opens
+@THREADS
 @PROGRESS
 @JSON
-def check(image: str, progress: str, as_json: bool, **how: Any) -> int:
+def check(image: str, threads: int | None, progress: str, as_json: bool, **how: Any) -> int:
     """Tell whether IMAGE is intact: its structure, its chunks or frames, the hash of the whole,
     and the file systems in it. Exit 1 where not."""
     from diskimage.jobs.check import check as job
 
     with shown(progress) as report:
-        found = job(image, progress=report, **opening(how))
+        found = job(image, threads=threads, progress=report, **opening(how))
     if as_json:
         show.document(found.to_json())
         return 0 if found.ok else 1

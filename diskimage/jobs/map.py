@@ -8,13 +8,16 @@ from typing import NamedTuple, Unpack
 
 from diskimage.engine.guard import guarded
 from diskimage.engine.picture import Piece, Tally, kind_of, svg, tally
+from diskimage.engine.salvage import salvaged
 from diskimage.image import Image
-from diskimage.jobs.opening import Opening, opened, unasked
+from diskimage.jobs.opening import Opening, opened, unasked, work
 from diskimage.layers.overlay import overlay_of
 from diskimage.model import Device, Extent, Kind
+from diskimage.ranges import Ranges
 from diskimage.runs import joined, view
 from diskimage.sources.anything import What
 
+GOOD = Ranges()
 WIDTH = 800  # cells of a picture that nobody gave a width
 
 
@@ -54,12 +57,13 @@ class Map:
     size: int
     _image: What | Image = field(repr=False)
     _how: Opening = field(repr=False)
+    bad: Ranges = field(default_factory=Ranges)
 
     @property
     def records(self) -> Iterator[Record]:
         """The rows, in order, as they are read."""
         with opened(self._image, **self._how) as image:
-            yield from records(image)
+            yield from records(image, self.bad)
 
     @property
     def bytes_of(self) -> dict[str, int]:
@@ -80,23 +84,27 @@ class Map:
         return [record.to_json() for record in self.records]
 
 
-def map(image: What | Image, *, layer: bool = False, **how: Unpack[Opening]) -> Map:
+def map(
+    image: What | Image, *, layer: bool = False, salvage: bool = False, **how: Unpack[Opening]
+) -> Map:
     """The map of `image`; with `layer` of this layer alone, parents unopened.
 
-    The rows are read when they are asked for; an Image has to be open until then.
+    `salvage` reads all of it first: what cannot be read is `bad`, and rows of that kind. The rows
+    are read when they are asked for; an Image has to be open until then.
     """
     if layer:
         how["references"] = "list"
     unasked(how)
     with opened(image, **how) as found:
-        return Map(found.name, found.size, image, how)
+        bad = salvaged(found.device, work(policy=found.policy))[1].bad if salvage else Ranges()
+        return Map(found.name, found.size, image, how, bad)
 
 
-def records(image: Image) -> Iterator[Record]:
-    """The rows of an open image's map, as few as their fields allow."""
+def records(image: Image, bad: Ranges = GOOD) -> Iterator[Record]:
+    """The rows of an open image's map, as few as their fields allow; nothing is asked of `bad`."""
     last: Record | None = None
     files = image.source.fd is not None  # what has no descriptor then is computed
-    for record in _rows(image.device, 0, image.size, 0, files):
+    for record in _less(image, bad, files):
         if last is not None and _continues(last, record):
             last = last._replace(length=last.length + record.length)
             continue
@@ -105,6 +113,17 @@ def records(image: Image) -> Iterator[Record]:
         last = record
     if last is not None:
         yield last
+
+
+def _less(image: Image, bad: Ranges, files: bool) -> Iterator[Record]:
+    """The rows of an image, those of `bad` as they were found to be."""
+    at = 0
+    for start, length in (*bad, (image.size, 0)):
+        if at < start:
+            yield from _rows(image.device, at, start, 0, files)
+        if length:
+            yield Record(start, length, 0, True, False, True, None, "bad")
+        at = start + length
 
 
 def _continues(a: Record, b: Record) -> bool:

@@ -160,6 +160,19 @@ def test_other_targets_hold_zeros(target: str, cut: Path, tmp_path: Path) -> Non
         assert image.read(0, image.size) == REST
 
 
+def test_a_map_shows_what_is_bad(cut: Path, dim: str, run: Run) -> None:
+    found = diskimage.map(cut, salvage=True)
+    rows = [(row.start, row.length, row.kind) for row in found.records]
+    assert rows[-2:] == [(3 * MIB, MIB // 2, "data"), (*next(iter(BAD)), "bad")]
+    assert [row[2] for row in rows[:-2]] == ["data", "hole"]
+    assert found.bad == BAD
+    done = run([dim, "map", cut, "--salvage", "--json"])
+    assert done.returncode == 1
+    assert json.loads(done.stdout)[-1]["kind"] == "bad"
+    with pytest.raises(DiskImageError):
+        list(diskimage.map(cut).records)
+
+
 def test_digests_are_of_the_rest_over_zeros(cut: Path) -> None:
     found = diskimage.hash(cut, ["sha1"], salvage=True)
     assert found.digests == {"sha1": hashlib.sha1(REST).hexdigest()}
