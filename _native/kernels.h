@@ -238,10 +238,11 @@ int64_t di_adc_read(const uint8_t *coded, int64_t size, uint8_t *out, int64_t wa
 int64_t di_inflate_state(void);
 /* Decodes raw deflate from bit place[0] of `coded` to byte place[1] of `out`, and moves both on.
  * out[first..place[1]) is what the stream gave before, 32 KiB of it or all. `memory` has
- * di_inflate_state bytes, zero where a stream begins or goes on at a border. Answers 0 where `coded`
- * ends first (go on with the rest of it and more), 1 where fewer than 320 bytes of `room` are left,
- * 2 where a block begins and place[1] >= border, 3 where the stream has ended, -1 for what is no
- * deflate, -2 for a copy from before `first`. Bytes of `out` from place[1] on may be changed. */
+ * di_inflate_state bytes, zero where a stream begins or goes on at a border. Answers 0 where
+ * `coded` ends first (go on with the rest of it and more), 1 where fewer than 320 bytes of `room`
+ * are left, 2 where a block begins and place[1] >= border, 3 where the stream has ended, -1 for
+ * what is no deflate, -2 for a copy from before `first`. Bytes of `out` from place[1] on may be
+ * changed. */
 int32_t di_inflate(const uint8_t *coded, int64_t size, uint8_t *out, int64_t room, int64_t first,
                    int64_t border, int64_t *place, uint32_t *memory);
 

@@ -169,7 +169,7 @@ def target_rules(path: str, to: str | None, options: Mapping[str, object]) -> Fo
     if path == PIPE and not in_order:
         raise UnsupportedError(
             f"{rules.name} is not written from its first byte to its last, which a pipe needs",
-            remedy="name a file; raw, iso and a streamOptimized vmdk go to a pipe",
+            remedy="name a file; raw, iso, gzip, xz, zstd and a streamOptimized vmdk go to a pipe",
         )
     return rules
 

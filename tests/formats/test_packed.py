@@ -194,7 +194,9 @@ def test_damage_is_an_error_of_its_kind(
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("a.img.gz", MEMBER + b"more"), ("a.img.bz2", BLOCKS + b"more")]
+    ("name", "content"),
+    [("a.img.gz", MEMBER + b"more"), ("a.img.bz2", BLOCKS + b"more")],
+    ids=["gzip", "bzip2"],
 )
 def test_what_follows_is_ignored_with_a_warning_as_the_tools_do(
     name: str, content: bytes, peer: Peer, tmp_path: Path
@@ -218,6 +220,7 @@ def test_a_lost_end_of_bgzf_is_told(tmp_path: Path) -> None:
     ("inside", "word"),
     [(b"QFI\xfb\0\0\0\3" + bytes(1016), "qcow2"), (gzip.compress(DISK[:512]), "gzip"),
      (bytes(32769) + b"CD001\1" + bytes(2041), "iso"), (b"text" * 128, "neither")],
+    ids=["qcow2", "gzip", "iso", "text"],
 )  # fmt: skip
 def test_one_wrapping_is_taken_off_and_what_is_inside_is_named(
     inside: bytes, word: str, tmp_path: Path
@@ -281,7 +284,7 @@ def test_a_file_changed_behind_its_index_is_seen(tmp_path: Path) -> None:
     content, times = path.read_bytes(), path.stat()
     path.write_bytes(flipped(content, len(content) * 2 // 3))
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    with image.open(path, index=str(index)) as opened, pytest.raises(DiskImageError):
+    with pytest.raises(DiskImageError), image.open(path, index=str(index)) as opened:
         opened.read(0, opened.size)
 
 
