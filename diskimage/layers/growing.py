@@ -6,7 +6,7 @@ and what becomes of zeros is the same for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from diskimage.layers.gather import hole
@@ -46,7 +46,12 @@ class Growing:
     new ones.
     """
 
-    def __init__(self, layer: Device, whole: Device, room: Room) -> None:
+    def __init__(
+        self, layer: Device, whole: Device, room: Room,
+        resize: Callable[[int], Plan] | None = None,
+    ) -> None:  # fmt: skip
+        if resize is not None:  # a `Resizable` then
+            self.plan_resize = resize
         self.layer, self.whole, self._room = layer, whole, room
         self.size, self.block = layer.size, layer.block
         self.info: Mapping[str, object] = layer.info

@@ -27,6 +27,7 @@ from diskimage.errors import (
 from diskimage.sinks.inplace import InPlaceSink
 from tests.crash.states import logged, states
 from tests.makers.qcow2 import Cluster, Maker
+from tests.makers.vdi import vdi
 from tests.makers.vhd import fixed
 
 CLUSTER, COUNT = 512, 60
@@ -126,17 +127,19 @@ def test_commit_goes_into_the_image_below_alone(folder: Path, peer: Callable[[st
 def test_a_backing_grows_or_says_that_it_cannot(tmp_path: Path) -> None:
     (tmp_path / "base.vhd").write_bytes(fixed(noise(SIZE - 4096, 3)))
     (tmp_path / "a.raw").write_bytes(noise(SIZE - 4096, 3))
-    diskimage.convert(tmp_path / "a.raw", tmp_path / "base.vdi")
-    for suffix in ("vhd", "vdi"):
+    for suffix in ("vdi", "vhdx"):
+        diskimage.convert(tmp_path / "a.raw", tmp_path / f"base.{suffix}")
+    for suffix in ("vhd", "vdi", "vhdx"):
         name, over = f"base.{suffix}", tmp_path / f"over-{suffix}.qcow2"
         named = [(0xE2792ACA, suffix.encode())]
         over.write_bytes(Maker(SIZE, OVER, bits=9, backing=name.encode(), extensions=named).image())
-    before, stored = guest(tmp_path / "over-vhd.qcow2"), (tmp_path / "base.vdi").read_bytes()
-    diskimage.commit(tmp_path / "over-vhd.qcow2", references="siblings")
-    assert guest(tmp_path / "base.vhd") == before
+    before, stored = guest(tmp_path / "over-vhd.qcow2"), (tmp_path / "base.vhdx").read_bytes()
+    for suffix in ("vhd", "vdi"):
+        diskimage.commit(tmp_path / f"over-{suffix}.qcow2", references="siblings")
+        assert guest(tmp_path / f"base.{suffix}") == before
     with pytest.raises(TooSmallError):
-        diskimage.commit(tmp_path / "over-vdi.qcow2", references="siblings")
-    assert (tmp_path / "base.vdi").read_bytes() == stored
+        diskimage.commit(tmp_path / "over-vhdx.qcow2", references="siblings")
+    assert (tmp_path / "base.vhdx").read_bytes() == stored
 
 
 @pytest.mark.parametrize("unlike", [True, False])
@@ -424,11 +427,49 @@ def test_qcow2_is_committed_into_other_formats(suffix: str, tmp_path: Path) -> N
     assert diskimage.check(base).ok
 
 
-def test_what_cannot_change_its_size_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("last", [True, False])
+def test_a_vdi_grows_as_far_as_its_map_has_room(
+    last: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, peer: Callable[[str], str]
+) -> None:
+    path, size = tmp_path / "a.vdi", (2 << 20) + 1024
+    blocks = {0: (1, noise(1 << 20, 1))} | ({2: (0, noise(1 << 20, 2))} if last else {})
+    stored = vdi(size, blocks, data_at=1024)
+    path.write_bytes(stored)
+    before = guest(path)
+    with monkeypatch.context() as patch:
+        log = logged(patch)
+        diskimage.resize(path, 100 << 20)
+    after = before.ljust(100 << 20, b"\0")
+    assert guest(path) == after
+    assert diskimage.check(path).ok
+    assert seen_by_qemu(peer("qemu-img"), path) == after
+    qemu(peer("qemu-img"), "check", "-f", "vdi", path.name, within=tmp_path)
+    for cut, state in states(stored, log):
+        with diskimage.open(state, format="vdi") as image:
+            assert image.read(0, image.size) in (before, after), cut
+    with pytest.raises(TooSmallError, match="128 MiB"):
+        diskimage.resize(path, 129 << 20)
+    with pytest.raises(UnsupportedError, match="smaller"):
+        diskimage.resize(path, 99 << 20, shrink=True)
+
+
+def test_a_vdi_of_our_own_grows(tmp_path: Path, peer: Callable[[str], str]) -> None:
     path = tmp_path / "a.vdi"
-    diskimage.create(path, 1 << 20)
-    with pytest.raises(UnsupportedError):
-        diskimage.resize(path, 2 << 20)
+    (tmp_path / "a.raw").write_bytes(content := noise(3 << 20, 6))
+    diskimage.convert(tmp_path / "a.raw", path)
+    diskimage.resize(path, 8 << 20)
+    with diskimage.open(path, mode="r+") as image:
+        image.write(7 << 20, content[:5000])
+    expected = content.ljust(7 << 20, b"\0") + content[:5000]
+    assert seen_by_qemu(peer("qemu-img"), path) == expected.ljust(8 << 20, b"\0")
+
+
+def test_what_cannot_change_its_size_says_so(tmp_path: Path) -> None:
+    for suffix in ("vhd", "vhdx"):
+        path = tmp_path / f"a.{suffix}"
+        diskimage.create(path, 1 << 20)
+        with pytest.raises(UnsupportedError):
+            diskimage.resize(path, 2 << 20)
     over = tmp_path / "a.qcow2"
     over.write_bytes(Maker(SIZE, OVER, bits=9).image())
     with pytest.raises(UsageError, match="sectors"):

@@ -8,6 +8,7 @@ Not supported: undo images (type 3), sectors other than 512 bytes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from diskimage.errors import CorruptError, LimitError
 from diskimage.formats.vdi.create import OPTIONS, create, losses
@@ -23,6 +24,7 @@ from diskimage.formats.vdi.layout import (
     entries,
     load,
 )
+from diskimage.formats.vdi.resize import resized
 from diskimage.formats.vdi.write import Map
 from diskimage.layers.growing import Growing
 from diskimage.layers.overlay import Overlay
@@ -69,7 +71,8 @@ def open_vdi(source: Source, gate: Gate) -> Device:
     )
     parent = _parent(header, source, gate) if header.type == DIFFERENCING else None
     whole = layer if parent is None else Overlay(layer, parent)
-    return Growing(layer, whole, Map(flat, whole, header, source, pending, gate.limits))
+    room = Map(flat, whole, header, source, pending, gate.limits)
+    return Growing(layer, whole, room, partial(resized, header, source, whole, room))
 
 
 def rule(header: Header) -> Rule:
