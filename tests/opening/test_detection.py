@@ -102,8 +102,14 @@ def test_a_suffix_that_lies_is_a_warning(tmp_path: Path) -> None:
 
 
 def test_what_is_only_known_by_name_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedError, match="gzip"):
-        told(tmp_path, "a.img.gz", b"\x1f\x8b\x08" + bytes(100))
+    with pytest.raises(UnsupportedError, match="zip archive"):
+        told(tmp_path, "a.zip", b"PK\x03\x04" + bytes(100))
+
+
+def test_what_begins_like_a_packed_file_is_none(tmp_path: Path) -> None:
+    for name, content in (("a.img.gz", b"\x1f\x8b\x08\xe0"), ("a.bz2", b"BZh9 and text")):
+        with pytest.raises(UnknownFormatError):
+            told(tmp_path, name, content.ljust(600, b"\0"))
 
 
 def test_the_reason_of_every_candidate_is_told() -> None:
