@@ -16,6 +16,7 @@ from diskimage.engine.guard import guarded
 from diskimage.engine.windows import BLANK, Window, windows
 from diskimage.errors import ContentError, LimitError, MediumError
 from diskimage.layers.gather import filler
+from diskimage.layers.overlay import overlay_of
 from diskimage.limits import LIMITS
 from diskimage.model import HOLE, Device, Finding, Kind, Runs
 from diskimage.pool import ordered
@@ -26,7 +27,8 @@ from diskimage.words import rounded
 GRAIN = 512  # what is unreadable is told by sectors, at least
 MOST = 1 << 17  # unreadable ranges of one answer: some 40 MiB of memory
 WIDEST = 4096  # blocks whose map is asked for at once before a fault counts as passed
-PROBES = 8  # parts of a block that are asked about before all of it is
+PROBES = 8  # places of a block that are asked about, beside its end, before all of it is
+AGAIN = 1  # such places of a block behind one that is lost
 FAULTS = (ContentError, MediumError)
 
 
@@ -96,10 +98,15 @@ class _Found:
     def __init__(self) -> None:
         self.rows: list[Lost] = []
 
+    def until(self, start: int, kind: str) -> bool:
+        """Whether the last loss goes to `start`, and is of that kind."""
+        last = self.rows[-1] if self.rows else None
+        return last is not None and (last.start + last.length, last.kind) == (start, kind)
+
     def add(self, one: Lost) -> None:
         """Note one more. LimitError."""
-        last = self.rows[-1] if self.rows else None
-        if last is not None and (last.start + last.length, last.kind) == (one.start, one.kind):
+        if self.until(one.start, one.kind):
+            last = self.rows[-1]
             self.rows[-1] = last._replace(length=last.length + one.length)
         elif len(self.rows) == MOST:
             text = f"more than {MOST} ranges cannot be read"
@@ -191,7 +198,9 @@ def _within(
 ) -> Iterator[Runs]:
     """The extents of a part of a block whose map fails with `error`, halved until it is found."""
     middle = _middle(start, stop, GRAIN)
-    if not middle or _all_alike(device, start, stop):
+    alone = overlay_of(device) is None  # of several layers each has sectors of its own in a block
+    probes = AGAIN if alone and found.until(start, error.kind) else PROBES
+    if not middle or _all_alike(device, start, stop, probes):
         found.add(_lost(start, stop, error))
         yield filler(start, stop, Kind.BAD)
         return
@@ -210,10 +219,10 @@ def _middle(start: int, stop: int, grain: int) -> int:
     return middle if middle > start else 0
 
 
-def _all_alike(device: Device, start: int, stop: int) -> bool:
+def _all_alike(device: Device, start: int, stop: int, probes: int) -> bool:
     """Whether sectors here and there fail all: then the whole is taken for lost, unasked."""
-    for part in range(PROBES + 1):
-        at = min(start + (stop - start) * part // PROBES, stop - 1) // GRAIN * GRAIN
+    for part in range(probes + 1):
+        at = min(start + (stop - start) * part // probes, stop - 1) // GRAIN * GRAIN
         try:
             for _ in guarded(device, max(start, at), min(stop, at + GRAIN)):
                 pass
