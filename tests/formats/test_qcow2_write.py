@@ -243,6 +243,19 @@ def test_more_than_memory_is_for_is_published_on_the_way(tmp_path: Path) -> None
     assert diskimage.check(path).ok
 
 
+def test_nothing_of_another_is_left_behind_the_end_of_the_guest(tmp_path: Path) -> None:
+    """Another program may make the guest larger, and show what lies there."""
+    size = 5 * 1024 - 512
+    image = Maker(size, {0: Cluster("data", noise(1024, 6))}, bits=10).image()
+    entry = entry_at(image, 0)
+    place = int.from_bytes(image[entry : entry + 8], "big") & ~COPIED
+    table = int.from_bytes(image[48:56], "big")
+    block = int.from_bytes(image[table : table + 8], "big")
+    free = patched(patched(image, entry, 0, 8), block + 2 * (place // 1024), 0, 2)
+    path = written(tmp_path / "a.qcow2", free, size - 12, b"end")
+    assert path.read_bytes()[place : place + 1024] == bytes(500) + b"end" + bytes(521)
+
+
 def damaged(image: bytes, draw: random.Random) -> bytes:
     """`image` with a byte, a word or its end spoilt, up to five times."""
     made = bytearray(image)
