@@ -45,7 +45,7 @@ class Unpacked:
         self.name, self.size = name, size
         self._starts, self._decode = starts, decode
         self._whole: OrderedDict[int, bytearray] = OrderedDict()
-        self._used, self._last = 0, -1
+        self._used, self._last = 0, -2  # the first stretch is looked at by who only opens
         self._under_way: dict[int, Lock] = {}
         self._running: OrderedDict[int, _Running] = OrderedDict()
         self._pool: ThreadPoolExecutor | None = None

@@ -75,7 +75,7 @@ def facts(source: Source, entries: Entries) -> dict[str, object]:
 
 def decode(
     source: Source, entries: Entries, number: int, limits: Limits = LIMITS
-) -> Iterator[memoryview]:
+) -> Iterator[bytes]:
     """The plain bytes of a stretch. Raises CorruptError, ChecksumError, LimitError."""
     at = entries.places[number] >> 3
     return _plain(source, at, at + entries.notes[number], limits)
@@ -95,16 +95,15 @@ class _Stored:
         return bytes(buffer[:got])
 
 
-def _plain(source: Source, at: int, end: int, limits: Limits) -> Iterator[memoryview]:
+def _plain(source: Source, at: int, end: int, limits: Limits) -> Iterator[bytes]:
     import zstandard  # 12 MB of library: loaded once a frame is read
 
-    buffer = bytearray(MIB)
     decoder = zstandard.ZstdDecompressor(max_window_size=1 << limits.window_log)
     stored = cast("IO[bytes]", _Stored(source, at, end))
     reader = decoder.stream_reader(stored, read_across_frames=True)
     try:
-        while got := reader.readinto(buffer):
-            yield memoryview(buffer)[:got]
+        while piece := reader.read(MIB):
+            yield piece
     except zstandard.ZstdError as error:
         why = str(error)
         if "checksum" in why:
