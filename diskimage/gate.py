@@ -26,6 +26,7 @@ from diskimage.errors import (
     RefusedReferenceError,
     UnsafeNameError,
     UnsupportedError,
+    UsageError,
     from_os,
 )
 from diskimage.limits import LIMITS, Limits
@@ -35,7 +36,7 @@ from diskimage.sources.below import inside, open_below, recognised
 from diskimage.sources.file import FileSource
 from diskimage.sources.folder import FolderFiles
 from diskimage.sources.shelf import Shelf
-from diskimage.words import escape
+from diskimage.words import escape, is_text
 
 Named: TypeAlias = "str | os.PathLike[str] | Source"
 Asking: TypeAlias = Callable[[], str | None]
@@ -113,10 +114,12 @@ class FileGate:
         self.ledger.warnings.append(Finding(kind, escape(message), at))
 
     def password(self) -> str | None:
-        """What the caller gave, asked for once where that is a callable."""
+        """What the caller gave, asked for once where that is a callable. UsageError for no text."""
         asked = self.secret.ask if isinstance(self.secret, Unhurried) else self.secret
         if callable(asked):
             asked = self.secret = asked()
+        if asked is not None and not is_text(asked):
+            raise UsageError("the password is no text", remedy="a password is a text, in UTF-8")
         return asked
 
     @property

@@ -23,6 +23,12 @@ def _escaped(character: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def is_text(value: object) -> bool:
+    """Whether `value` is a text that UTF-8 can hold: bytes of the environment may come as lone
+    surrogates (PEP 383)."""
+    return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
+
+
 def size_text(size: int) -> str:
     """`size` bytes for people: exact below 1 KiB, else three digits and a binary unit."""
     if size < 1024:

@@ -52,7 +52,7 @@ def load(source: Source) -> Header:
         slots=tuple(slots),
         digests=(digest,),
         segments=(Segment(raw.payload * SECTOR, None, name),),
-        reach=max([HEADER.sizeof(), *(slot.at + slot.size for slot in slots)]),
+        own=HEADER.sizeof(),
     )
 
 

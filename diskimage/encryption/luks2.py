@@ -6,7 +6,6 @@ in the JSON are decimal strings, of bytes.
 
 from __future__ import annotations
 
-import binascii
 import hmac
 import json
 from base64 import b64decode
@@ -31,6 +30,7 @@ BINARY = Struct(
 SUM = range(448, 512)  # of the binary header: counted as zeros
 SIZES = tuple(0x4000 << n for n in range(9))  # of a header, and so where the second may begin
 SLOTS = 32
+DIGEST = 64  # bytes of the longest one, SHA-512
 SECTORS = (512, 1024, 2048, 4096)
 
 
@@ -94,7 +94,10 @@ def _copy(source: Source, at: int, magic: bytes) -> Copy:
     whole = read(source, at, raw.size, f"{name} LUKS header")
     area = bytes(whole[BINARY.sizeof() :])
     whole[SUM.start : SUM.stop] = bytes(len(SUM))
-    made = digest(text(raw.sum_name), bytes(whole), source.name)
+    try:
+        made = digest(text(raw.sum_name), bytes(whole), source.name)
+    except UnsupportedError as error:  # writers take SHA-256: its name is damaged
+        raise CorruptError(error.message, file=source.name, at=at) from None
     if not hmac.compare_digest(made, raw.sum[: len(made)]):
         text_ = f"the checksum of its {name} header does not match"
         raise ChecksumError(text_, file=source.name, at=at)
@@ -132,7 +135,7 @@ def _parsed(one: Copy, source: Source) -> Header:
         slots=tuple(slots),
         digests=tuple(digests),
         segments=tuple(segments),
-        reach=max([2 * one.raw.size, *(slot.at + slot.size for slot in slots)]),
+        own=2 * one.raw.size,
     )
 
 
@@ -177,8 +180,10 @@ def _digest(raw: dict[str, Any], area: _Area) -> Digest:
     kdf = _kdf(raw, area)
     if not isinstance(kdf, Pbkdf2):
         raise area.fault("a digest that is none of PBKDF2")
-    slots = tuple(map(str, area.row(raw, "keyslots")))
-    return Digest(kdf, area.bytes(raw, "digest"), slots)
+    slots, value = tuple(map(str, area.row(raw, "keyslots"))), area.bytes(raw, "digest")
+    if not 0 < len(value) <= DIGEST:  # each further block of PBKDF2 costs all of its rounds again
+        raise area.fault(f"a digest of {len(value)} bytes")
+    return Digest(kdf, value, slots)
 
 
 def _segment(
@@ -253,5 +258,5 @@ class _Area(NamedTuple):
     def bytes(self, raw: dict[str, Any], key: str) -> bytes:
         try:
             return b64decode(self.text(raw, key), validate=True)
-        except binascii.Error:
+        except ValueError:
             raise self.fault(f"{key} is no base64") from None

@@ -66,7 +66,7 @@ class Segment(NamedTuple):
 
 
 class Header(NamedTuple):
-    """A LUKS header. `reach` is its size with all key material."""
+    """A LUKS header, `own` bytes without the key material, both copies where there are two."""
 
     version: int
     uuid: str
@@ -74,7 +74,12 @@ class Header(NamedTuple):
     slots: tuple[Slot, ...]
     digests: tuple[Digest, ...]
     segments: tuple[Segment, ...]
-    reach: int
+    own: int
+
+    @property
+    def reach(self) -> int:
+        """Its size with all key material."""
+        return max([self.own, *(slot.at + slot.size for slot in self.slots)])
 
     @property
     def cipher(self) -> str:
@@ -159,6 +164,7 @@ def opened(slot: Slot, source: Source, password: bytes, limits: Limits) -> bytes
     demand(source, slot.at, slot.size, f"material of keyslot {slot.name}")
     coded = read(source, slot.at, min(length, source.size - slot.at), "key material")
     coded = coded.ljust(length, b"\0")  # of a last sector, cut by the end of a header
+    cipher(slot.area_cipher, bytes(slot.area_key_size), file=source.name)  # before its key is paid
     key = derive(slot.kdf, password, slot.area_key_size, limits, source.name)
     clear = cipher(slot.area_cipher, key, file=source.name)(0, coded)
     return merged(bytes(clear[: slot.size]), slot.key_size, slot.hash, source.name)

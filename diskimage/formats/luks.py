@@ -20,7 +20,7 @@ from diskimage.sources.locked import Locked
 from diskimage.words import size_text
 
 REMEDY = "give its password with --password-file, or say --format raw for its bytes as they are"
-NAMES = range(8)  # bytes of the magic and the version
+BEGIN = 8  # bytes of the magic and the version
 OPTIONS = (
     Option("header", "NAME", "the detached header, a file beside the image that holds the data"),
 )
@@ -38,7 +38,7 @@ def probe(look: Look) -> Bid | None:
 
 def load(source: Source, gate: Gate) -> Header:
     """The header that `source` begins with, of either version. Raises DiskImageError."""
-    head = bytes(read(source, 0, len(NAMES), "LUKS header"))
+    head = bytes(read(source, 0, BEGIN, "LUKS header"))
     version = int.from_bytes(head[6:])
     if head.startswith(luks1.MAGIC) and version == 1:
         return luks1.load(source)
@@ -102,12 +102,13 @@ def check(source: Source, gate: Gate) -> Iterator[Finding]:
 def _overlaps(header: Header, source: Source) -> Iterator[Finding]:
     """Material that shares bytes with other material, with a header, or ends past the file."""
     used = sorted((slot.at, slot.at + slot.size, slot.name) for slot in header.slots)
-    end, last = 0, ""
+    end, last = header.own, ""
     for at, stop, name in used:
         if stop > source.size:
             yield Finding("truncated", f"keyslot {name} ends past the end of the file", at)
         if at < end:
-            yield Finding("corrupt", f"keyslots {last} and {name} overlap", at)
+            other = f"keyslot {last}" if last else "the header"
+            yield Finding("corrupt", f"keyslot {name} overlaps {other}", at)
         end, last = max(end, stop), name
 
 

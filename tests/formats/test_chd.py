@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import struct
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -124,6 +127,23 @@ def test_old_maps_point_where_they_say(version: int, tmp_path: Path) -> None:
 
 
 # ---- parents ----
+
+
+def test_hunks_of_more_stored_bytes_than_they_have_are_not_read(tmp_path: Path) -> None:
+    """Small hunks of an old map, each said to be stored in 1 MiB: their sum is a bomb."""
+    hunks, stored = 4096, 1 << 20
+    rows = b"".join(
+        struct.pack(">QIHBB", place, 0, stored & 0xFFFF, stored >> 16, 1 | 16)
+        for place in (1 << 17, 60 << 20)
+    )
+    head = b"MComprHD" + struct.pack(">IIIIIQQI", 108, 4, 0, 1, hunks, 16 * hunks, 0, 16)
+    path = written(tmp_path, head.ljust(108, b"\0") + rows * (hunks // 2))
+    os.truncate(path, 64 << 20)
+    tracemalloc.start()
+    assert kind_of(path) == "corrupt"
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 << 20
 
 
 def test_a_parent_is_asked_for_by_its_sum(tmp_path: Path) -> None:

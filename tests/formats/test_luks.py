@@ -134,7 +134,7 @@ IMAGE = Luks2([("crypt", 512, 0, PLAIN)])
 def test_a_damaged_header_leaves_the_other() -> None:
     good = IMAGE.image()
     assert warnings(good) == []
-    for at in (0, 8, 100, 448, 4100):  # magic, size, the rest under its checksum
+    for at in (0, 8, 72, 100, 448, 4100):  # magic, size, hash, the rest under its checksum
         assert warnings(patched(good, at, good[at] ^ 1, 1)) == ["header"], at
         assert warnings(patched(good, 0x4000 + at, good[0x4000 + at] ^ 1, 1)) == ["header"], at
     with pytest.raises(ChecksumError):
@@ -160,6 +160,17 @@ def test_check_finds_what_opening_survives() -> None:
     found = diskimage.check(patched(overlapping, 208 + 48 + 40, 9), format="luks")
     assert [problem.kind for problem in found.problems] == ["corrupt"]
     assert "overlap" in found.problems[0].message
+    found = diskimage.check(patched(luks1(PLAIN, size=32), 208 + 40, 1), format="luks")
+    assert [problem.message for problem in found.problems] == ["keyslot 0 overlaps the header"]
+
+
+def test_a_key_that_no_cipher_takes_is_not_derived() -> None:
+    def costly(area: dict[str, Any]) -> None:
+        area["keyslots"]["0"]["area"]["key_size"] = 512
+        area["keyslots"]["0"]["kdf"]["iterations"] = 1 << 40
+
+    with pytest.raises(CorruptError, match="512 bytes"):
+        volume(edited(costly))
 
 
 def edited(change: Callable[[dict[str, Any]], object]) -> bytes:
@@ -211,6 +222,7 @@ def put(*path: object) -> Callable[[dict[str, Any]], object]:
         (put(*KDF, "iterations", 0), CorruptError, "no rounds"),
         (put(*KDF, "iterations", True), CorruptError, "iterations"),
         (put(*KDF, "salt", "!"), CorruptError, "base64"),
+        (put(*KDF, "salt", "\u00e9"), CorruptError, "base64"),
         (put(*KDF, {"type": "argon2id", "salt": "c2FsdHNhbHQ=", "time": 4, "memory": 1 << 30,
                     "cpus": 1}), LimitError, "key_memory"),
         (put(*KDF, {"type": "argon2id", "salt": "c2FsdHNhbHQ=", "time": 1 << 30, "memory": 1 << 16,
@@ -221,6 +233,8 @@ def put(*path: object) -> Callable[[dict[str, Any]], object]:
          CorruptError, "salt"),
         (put("digests", "0", "iterations", 1 << 40), LimitError, "key_rounds"),
         (put("digests", {}), CorruptError, "digest"),
+        (put("digests", "0", "digest", ""), CorruptError, "0 bytes"),
+        (put("digests", "0", "digest", "eHh4" * 22), CorruptError, "66 bytes"),
         (put("keyslots", {str(n): {} for n in range(33)}), CorruptError, "33"),
         (put("keyslots", {"a": {}}), CorruptError, "number"),
     ],

@@ -17,6 +17,7 @@ from diskimage.errors import (
     MissingError,
     RefusedReferenceError,
     UnsafeNameError,
+    UsageError,
 )
 from diskimage.gate import FileGate, Named, Policy
 from diskimage.limits import LIMITS
@@ -64,6 +65,13 @@ def test_a_part_is_found_by_case_or_by_another_name_with_a_warning(tmp_path: Pat
     with pytest.raises(MissingError, match=r"gone\.bin"):
         held.part("gone.bin")
     held.ledger.close()
+
+
+@pytest.mark.parametrize("password", [b"sesame", "\udcff"])
+def test_a_password_is_a_text(password: str) -> None:
+    """Bytes of the environment that are no UTF-8 come as lone surrogates."""
+    with pytest.raises(UsageError, match="no text"):
+        FileGate("main.img", "", secret=lambda: password).password()
 
 
 def test_no_second_file_under_none(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from diskimage.errors import ChecksumError, CorruptError, DiskImageError, Refuse
 from diskimage.formats.chd.layout import NOBODY, OLD_ROW, ROW, Header
 from diskimage.kernels.chd import Layout, crc16, map_read
 from diskimage.layers.table import Flat, Pages
-from diskimage.limits import MIB, Limits
+from diskimage.limits import MIB, RUNS_ROWS, Limits
 from diskimage.model import Codec, Source
 from diskimage.parse import demand, read
 
@@ -197,7 +197,7 @@ class Hunks:
     def _whole(self, first: int, last: int, out: memoryview) -> None:
         """Hunks [first, last), their stored bytes in as few reads as their places allow."""
         hunk = self._header.hunk
-        step = max(1, COVER // hunk)
+        step = min(max(1, COVER // hunk), RUNS_ROWS)
         for low in range(first, last, step):
             rows = self.rows(low, min(last, low + step))
             stored = self._stored(low, rows)
@@ -207,8 +207,16 @@ class Hunks:
                 )
 
     def _stored(self, first: int, rows: list[Row]) -> list[memoryview]:
-        """The stored bytes of each hunk, empty for those that have none."""
+        """The stored bytes of each hunk, empty for those that have none.
+
+        Writers store a hunk plainly that would not become smaller: one of twice its bytes is
+        CorruptError before it is read.
+        """
         kept = [row for row in rows if row.kind <= Kind.PLAIN]
+        for i, row in enumerate(rows, first):
+            if row.kind <= Kind.PLAIN and row.stored > 2 * self._header.hunk:
+                text = f"is stored in {row.stored} bytes, it has {self._header.hunk}"
+                raise self._wrong(CorruptError, i, text, row.place)
         low = min((row.place for row in kept), default=0)
         stop = max((row.place + row.stored for row in kept), default=0)
         near = stop - low <= 2 * sum(row.stored for row in kept) + COVER
