@@ -15,25 +15,17 @@ from diskimage.errors import (
     TruncatedError,
     UnsupportedError,
 )
-from diskimage.formats.asif import FORMAT, check, open_asif
-from diskimage.model import Device, Kind
+from diskimage.formats.asif import FORMAT, check
+from diskimage.model import Kind
 from diskimage.runs import extents
 from diskimage.sources.memory import MemorySource
+from tests.makers.alone import Alone, noise
 from tests.makers.asif import BLOCK, CHUNK, PER, asif
 from tests.makers.gate import OpenGate
 from tests.makers.naive import lawful, read
 
-
-def opened(image: bytes, gate: OpenGate | None = None) -> Device:
-    return open_asif(MemorySource(image), gate or OpenGate())
-
-
-def found(image: bytes) -> list[str]:
-    return [finding.kind for finding in check(MemorySource(image), OpenGate())]
-
-
-def noise(size: int, seed: int = 0) -> bytes:
-    return random.Random(seed).randbytes(size)
+ALONE = Alone(FORMAT)
+opened, found = ALONE.opened, ALONE.problems
 
 
 @given(st.integers(0, 1 << 32), st.integers(0, 12), st.data())

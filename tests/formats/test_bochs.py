@@ -18,10 +18,11 @@ from diskimage.errors import (
     TruncatedError,
     UnsupportedError,
 )
-from diskimage.formats.bochs import check, open_bochs
-from diskimage.model import Device, Kind
+from diskimage.formats.bochs import FORMAT, check
+from diskimage.model import Kind
 from diskimage.runs import extents
 from diskimage.sources.memory import MemorySource
+from tests.makers.alone import Alone, noise
 from tests.makers.bochs import EXTENT, bochs
 from tests.makers.gate import OpenGate
 from tests.makers.naive import lawful, read
@@ -29,16 +30,8 @@ from tests.makers.naive import lawful, read
 Peer = Callable[[str], str]
 
 
-def opened(image: bytes) -> Device:
-    return open_bochs(MemorySource(image), OpenGate())
-
-
-def found(image: bytes) -> list[str]:
-    return [finding.kind for finding in check(MemorySource(image), OpenGate())]
-
-
-def noise(size: int, seed: int = 0) -> bytes:
-    return random.Random(seed).randbytes(size)
+ALONE = Alone(FORMAT)
+opened, found = ALONE.opened, ALONE.problems
 
 
 def drawn(seed: int, version: int, count: int) -> tuple[bytes, bytes]:

@@ -18,18 +18,16 @@ from diskimage.errors import (
     TruncatedError,
     UnsupportedError,
 )
-from diskimage.formats.cloop import open_cloop
-from diskimage.model import Device
-from diskimage.sources.memory import MemorySource
+from diskimage.formats.cloop import FORMAT
+from tests.makers.alone import Alone
 from tests.makers.cloop import SCRIPT, cloop
-from tests.makers.gate import OpenGate
 from tests.makers.naive import lawful, read
 
 Peer = Callable[[str], str]
 
 
-def opened(image: bytes) -> Device:
-    return open_cloop(MemorySource(image), OpenGate())
+ALONE = Alone(FORMAT)
+opened = ALONE.opened
 
 
 def soft(size: int, seed: int = 0) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import struct
 import subprocess
 from collections.abc import Callable
@@ -25,12 +24,13 @@ from diskimage.errors import (
     UnsupportedError,
     UsageError,
 )
-from diskimage.formats.parallels import FORMAT, check, open_parallels
+from diskimage.formats.parallels import FORMAT, check
 from diskimage.formats.parallels.create import create, full
 from diskimage.layers.blank import Blank
-from diskimage.model import Device, Extent, Kind
+from diskimage.model import Extent, Kind
 from diskimage.runs import extents
 from diskimage.sources.memory import MemorySource
+from tests.makers.alone import Alone, noise
 from tests.makers.executor import image_of
 from tests.makers.gate import OpenGate
 from tests.makers.naive import Rows, lawful, read
@@ -50,22 +50,8 @@ Peer = Callable[[str], str]
 MIB = 1 << 20
 
 
-def opened(image: bytes, gate: OpenGate | None = None) -> Device:
-    return open_parallels(MemorySource(image), gate or OpenGate())
-
-
-def found(image: bytes) -> list[str]:
-    return [finding.kind for finding in check(MemorySource(image), OpenGate())]
-
-
-def warned(image: bytes) -> list[str]:
-    gate = OpenGate()
-    opened(image, gate)
-    return [finding.kind for finding in gate.warnings]
-
-
-def noise(size: int, seed: int = 0) -> bytes:
-    return random.Random(seed).randbytes(size)
+ALONE = Alone(FORMAT)
+opened, found, warned = ALONE.opened, ALONE.problems, ALONE.warned
 
 
 @given(st.data())

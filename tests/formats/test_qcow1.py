@@ -21,10 +21,11 @@ from diskimage.errors import (
     TruncatedError,
     UnsupportedError,
 )
-from diskimage.formats.qcow1 import check, open_qcow1
-from diskimage.model import Device, Kind
+from diskimage.formats.qcow1 import FORMAT, check
+from diskimage.model import Kind
 from diskimage.runs import extents
 from diskimage.sources.memory import MemorySource
+from tests.makers.alone import Alone
 from tests.makers.gate import OpenGate
 from tests.makers.naive import lawful, read
 from tests.makers.qcow1 import qcow1
@@ -33,12 +34,8 @@ Peer = Callable[[str], str]
 SORTS = ["none", "data", "coded"]
 
 
-def opened(image: bytes, gate: OpenGate | None = None) -> Device:
-    return open_qcow1(MemorySource(image), gate or OpenGate())
-
-
-def found(image: bytes) -> list[str]:
-    return [finding.kind for finding in check(MemorySource(image), OpenGate())]
+ALONE = Alone(FORMAT)
+opened, found = ALONE.opened, ALONE.problems
 
 
 def soft(size: int, seed: int = 0) -> bytes:

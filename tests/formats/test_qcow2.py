@@ -19,12 +19,13 @@ from diskimage.errors import (
     TruncatedError,
     UnsupportedError,
 )
+from diskimage.formats.qcow2 import FORMAT
 from diskimage.formats.qcow2.check import check
-from diskimage.formats.qcow2.open import open_qcow2
 from diskimage.layers.blank import Blank
-from diskimage.model import Device, Extent, Finding, Kind
+from diskimage.model import Extent, Finding, Kind
 from diskimage.runs import extents
 from diskimage.sources.memory import MemorySource
+from tests.makers.alone import Alone, noise
 from tests.makers.gate import OpenGate
 from tests.makers.naive import Rows, lawful, read
 from tests.makers.qcow2 import COPIED, Cluster, Maker, edited, entry_at, patched
@@ -32,8 +33,8 @@ from tests.makers.qcow2 import COPIED, Cluster, Maker, edited, entry_at, patched
 C9 = 512
 
 
-def opened(image: bytes, gate: OpenGate | None = None) -> Device:
-    return open_qcow2(MemorySource(image), gate or OpenGate())
+ALONE = Alone(FORMAT)
+opened = ALONE.opened
 
 
 def findings(image: bytes) -> list[Finding]:
@@ -42,10 +43,6 @@ def findings(image: bytes) -> list[Finding]:
 
 def kinds(image: bytes) -> set[str]:
     return {finding.kind for finding in findings(image)}
-
-
-def noise(size: int, seed: int = 0) -> bytes:
-    return random.Random(seed).randbytes(size)
 
 
 def soft(size: int, seed: int = 0) -> bytes:

@@ -19,10 +19,11 @@ from diskimage.errors import (
     TruncatedError,
     UnsupportedError,
 )
-from diskimage.formats.qed import check, open_qed
-from diskimage.model import Device, Kind
+from diskimage.formats.qed import FORMAT, check
+from diskimage.model import Kind
 from diskimage.runs import extents
 from diskimage.sources.memory import MemorySource
+from tests.makers.alone import Alone, noise
 from tests.makers.gate import OpenGate
 from tests.makers.naive import lawful, read
 from tests.makers.qed import CLUSTER, qed
@@ -30,16 +31,8 @@ from tests.makers.qed import CLUSTER, qed
 Peer = Callable[[str], str]
 
 
-def opened(image: bytes, gate: OpenGate | None = None) -> Device:
-    return open_qed(MemorySource(image), gate or OpenGate())
-
-
-def found(image: bytes) -> list[str]:
-    return [finding.kind for finding in check(MemorySource(image), OpenGate())]
-
-
-def noise(size: int, seed: int = 0) -> bytes:
-    return random.Random(seed).randbytes(size)
+ALONE = Alone(FORMAT)
+opened, found = ALONE.opened, ALONE.problems
 
 
 def drawn(data: st.DataObject) -> tuple[bytes, bytes]:

@@ -22,11 +22,11 @@ from diskimage.errors import (
     UnsupportedError,
 )
 from diskimage.formats.simg import FORMAT, layout
-from diskimage.formats.simg.open import open_simg
 from diskimage.limits import LIMITS
-from diskimage.model import Device, Finding, Kind
+from diskimage.model import Finding, Kind
 from diskimage.runs import extents
 from diskimage.sources.memory import MemorySource
+from tests.makers.alone import Alone
 from tests.makers.gate import OpenGate
 from tests.makers.naive import lawful, read
 from tests.makers.raw import make
@@ -37,8 +37,8 @@ BODY = bytes(range(256)) * 16
 VALUE = b"\x01\x02\x03\x04"
 
 
-def opened(image: bytes, gate: OpenGate | None = None) -> Device:
-    return open_simg(MemorySource(image), gate or OpenGate())
+ALONE = Alone(FORMAT)
+opened = ALONE.opened
 
 
 def checked(image: bytes) -> list[Finding]:

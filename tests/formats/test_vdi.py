@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import struct
 import subprocess
 from collections.abc import Callable
@@ -24,12 +23,13 @@ from diskimage.errors import (
     UnsupportedError,
     UsageError,
 )
-from diskimage.formats.vdi import FORMAT, check, open_vdi
+from diskimage.formats.vdi import FORMAT, check
 from diskimage.formats.vdi.create import create
 from diskimage.layers.blank import Blank
 from diskimage.model import Device, Extent, Kind
 from diskimage.runs import extents
 from diskimage.sources.memory import MemorySource
+from tests.makers.alone import Alone, noise
 from tests.makers.executor import image_of
 from tests.makers.gate import OpenGate
 from tests.makers.naive import Rows, lawful, read
@@ -38,8 +38,8 @@ from tests.makers.vdi import IMAGE, MIB, MODIFIED, vdi
 Peer = Callable[[str], str]
 
 
-def opened(image: bytes, gate: OpenGate | None = None) -> Device:
-    return open_vdi(MemorySource(image), gate or OpenGate())
+ALONE = Alone(FORMAT)
+opened = ALONE.opened
 
 
 def disk(content: bytes, hole: int = MIB) -> Rows:
@@ -57,10 +57,6 @@ def disk(content: bytes, hole: int = MIB) -> Rows:
 
 def made(device: Device, **options: object) -> bytes:
     return image_of(create(device, "disk", **options))  # type: ignore[arg-type]  # options are literals
-
-
-def noise(size: int, seed: int = 0) -> bytes:
-    return random.Random(seed).randbytes(size)
 
 
 @given(st.data())

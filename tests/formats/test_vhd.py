@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,11 +22,10 @@ from diskimage.errors import (
     UnsupportedError,
 )
 from diskimage.formats.vhd import FORMAT
-from diskimage.formats.vhd.open import open_vhd
 from diskimage.layers.bits import stretches
-from diskimage.model import Device, Kind
+from diskimage.model import Kind
 from diskimage.runs import extents
-from diskimage.sources.memory import MemorySource
+from tests.makers.alone import Alone, noise
 from tests.makers.gate import OpenGate
 from tests.makers.naive import lawful, read
 from tests.makers.vhd import BLOCK, MIB, UUID as IMAGE, fixed, footer, sparse, summed
@@ -35,23 +33,8 @@ from tests.makers.vhd import BLOCK, MIB, UUID as IMAGE, fixed, footer, sparse, s
 Peer = Callable[[str], str]
 
 
-def opened(image: bytes, gate: OpenGate | None = None) -> Device:
-    return open_vhd(MemorySource(image), gate or OpenGate())
-
-
-def check(image: bytes) -> list[str]:
-    assert FORMAT.check is not None
-    return [found.kind for found in FORMAT.check(MemorySource(image), OpenGate())]
-
-
-def warned(image: bytes) -> list[str]:
-    gate = OpenGate()
-    opened(image, gate)
-    return [finding.kind for finding in gate.warnings]
-
-
-def noise(size: int, seed: int = 0) -> bytes:
-    return random.Random(seed).randbytes(size)
+ALONE = Alone(FORMAT)
+opened, check, warned = ALONE.opened, ALONE.problems, ALONE.warned
 
 
 @given(st.data())

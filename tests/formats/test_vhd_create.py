@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from diskimage.layers.blank import Blank
 from diskimage.model import Device, Extent, Kind
 from diskimage.runs import extents
 from diskimage.sources.memory import MemorySource
+from tests.makers.alone import noise
 from tests.makers.executor import image_of
 from tests.makers.gate import OpenGate
 from tests.makers.naive import Rows, read
@@ -26,10 +26,6 @@ from tests.makers.naive import Rows, read
 Peer = Callable[[str], str]
 MIB = 1 << 20
 GIB = 1 << 30
-
-
-def noise(size: int, seed: int = 0) -> bytes:
-    return random.Random(seed).randbytes(size)
 
 
 def disk(content: bytes, hole: int = MIB) -> Rows:

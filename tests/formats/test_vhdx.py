@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import struct
 import subprocess
 from array import array
@@ -28,11 +27,12 @@ from diskimage.formats.vhdx import FORMAT
 from diskimage.formats.vhdx.blocks import Interleaved
 from diskimage.formats.vhdx.open import open_vhdx
 from diskimage.layers.table import Flat, Pages
-from diskimage.model import Device, Kind
+from diskimage.model import Kind
 from diskimage.runs import extents
 from diskimage.sources.memory import MemorySource
 from diskimage.sources.patched import Patched
 from tests.makers import vhdx as maker
+from tests.makers.alone import Alone, noise
 from tests.makers.gate import OpenGate
 from tests.makers.naive import lawful, read
 from tests.makers.vhdx import BAT_AT, FIRST, LOG, LOG_AT, META_AT, MIB, header, log_entry, vhdx
@@ -40,23 +40,8 @@ from tests.makers.vhdx import BAT_AT, FIRST, LOG, LOG_AT, META_AT, MIB, header, 
 Peer = Callable[[str], str]
 
 
-def opened(image: bytes, gate: OpenGate | None = None) -> Device:
-    return open_vhdx(MemorySource(image), gate or OpenGate())
-
-
-def check(image: bytes) -> list[str]:
-    assert FORMAT.check is not None
-    return [found.kind for found in FORMAT.check(MemorySource(image), OpenGate())]
-
-
-def warned(image: bytes) -> list[str]:
-    gate = OpenGate()
-    opened(image, gate)
-    return [finding.kind for finding in gate.warnings]
-
-
-def noise(size: int, seed: int = 0) -> bytes:
-    return random.Random(seed).randbytes(size)
+ALONE = Alone(FORMAT)
+opened, check, warned = ALONE.opened, ALONE.problems, ALONE.warned
 
 
 @given(st.data())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import struct
 import subprocess
 from collections.abc import Callable
@@ -17,21 +16,17 @@ from diskimage.engine.run import run
 from diskimage.errors import DiskImageError, UsageError
 from diskimage.formats.vhdx import FORMAT
 from diskimage.formats.vhdx.create import create, full, losses
-from diskimage.formats.vhdx.open import open_vhdx
 from diskimage.layers.blank import Blank
 from diskimage.model import Device, Extent, Kind
 from diskimage.sinks.file import FileSink
 from diskimage.sources.memory import MemorySource
+from tests.makers.alone import Alone, noise
 from tests.makers.executor import image_of
 from tests.makers.gate import OpenGate
 from tests.makers.naive import Rows, lawful, read
 from tests.makers.vhdx import MIB, summed
 
 Peer = Callable[[str], str]
-
-
-def noise(size: int, seed: int = 0) -> bytes:
-    return random.Random(seed).randbytes(size)
 
 
 CONTENTS = {
@@ -59,8 +54,8 @@ def made(device: Device, **options: object) -> bytes:
     return image_of(create(device, "disk", **options))
 
 
-def opened(image: bytes) -> Device:
-    return open_vhdx(MemorySource(image), OpenGate())
+ALONE = Alone(FORMAT)
+opened = ALONE.opened
 
 
 def padded(content: bytes, sector: int = 512) -> bytes:

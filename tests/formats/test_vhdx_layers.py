@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from diskimage.formats.vhdx.open import open_vhdx
 from diskimage.model import Device, Extent, Kind
 from diskimage.runs import extents
 from diskimage.sources.memory import MemorySource
+from tests.makers.alone import noise
 from tests.makers.executor import image_of
 from tests.makers.gate import OpenGate
 from tests.makers.naive import Rows, lawful, read
@@ -25,10 +25,6 @@ from tests.makers.vhdx import CONTENT, MIB, vhdx
 
 Peer = Callable[[str], str]
 SIZE = 4 * MIB
-
-
-def noise(size: int, seed: int = 0) -> bytes:
-    return random.Random(seed).randbytes(size)
 
 
 def said(size: int = SIZE, sector: int = 512) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import struct
 
 import pytest
@@ -10,12 +9,10 @@ from hypothesis import given, strategies as st
 
 from diskimage.errors import CorruptError, TruncatedError
 from diskimage.formats.vhdx import FORMAT
-from diskimage.formats.vhdx.open import open_vhdx
-from diskimage.model import Device
 from diskimage.sources.memory import MemorySource
 from diskimage.sources.patched import Patched
 from tests.makers import vhdx as maker
-from tests.makers.gate import OpenGate
+from tests.makers.alone import Alone, noise
 from tests.makers.naive import read
 from tests.makers.vhdx import BAT_AT, FIRST, LOG, MIB, header, log_entry, vhdx
 
@@ -24,23 +21,8 @@ ONE = vhdx(2 * MIB, {0: (0, b"a" * MIB)})
 GUEST = b"a" * MIB + bytes(MIB)
 
 
-def opened(image: bytes, gate: OpenGate | None = None) -> Device:
-    return open_vhdx(MemorySource(image), gate or OpenGate())
-
-
-def check(image: bytes) -> list[str]:
-    assert FORMAT.check is not None
-    return [found.kind for found in FORMAT.check(MemorySource(image), OpenGate())]
-
-
-def warned(image: bytes) -> list[str]:
-    gate = OpenGate()
-    opened(image, gate)
-    return [finding.kind for finding in gate.warnings]
-
-
-def noise(size: int, seed: int = 0) -> bytes:
-    return random.Random(seed).randbytes(size)
+ALONE = Alone(FORMAT)
+opened, check, warned = ALONE.opened, ALONE.problems, ALONE.warned
 
 
 def torn(raw: bytes) -> bytes:

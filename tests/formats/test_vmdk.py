@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import struct
 import zlib
 from contextlib import suppress
@@ -19,10 +18,10 @@ from diskimage.errors import (
     UnsupportedError,
 )
 from diskimage.formats.vmdk import FORMAT
-from diskimage.formats.vmdk.opening import open_vmdk
 from diskimage.model import Device, Finding, Kind
 from diskimage.runs import extents
 from diskimage.sources.memory import MemorySource
+from tests.makers.alone import Alone, noise
 from tests.makers.gate import OpenGate
 from tests.makers.naive import lawful, read
 from tests.makers.vmdk import (
@@ -37,12 +36,8 @@ from tests.makers.vmdk import (
 SIZE = 5 * GRAIN
 
 
-def opened(image: bytes, gate: OpenGate | None = None) -> Device:
-    return open_vmdk(MemorySource(image), gate or OpenGate())
-
-
-def noise(size: int, seed: int = 0) -> bytes:
-    return random.Random(seed).randbytes(size)
+ALONE = Alone(FORMAT)
+opened = ALONE.opened
 
 
 def problems(image: bytes) -> list[tuple[str, str]]:
