@@ -31,6 +31,7 @@ FORMATS = frozenset(  # whose rows are tests here
         "mds",
         "dmg",
         "sparseimage",
+        "misc",
     }
 )
 

@@ -52,6 +52,7 @@ PARSE_ONLY = {
     "dmg/etcher-sdk__invalid.dmg": {"unknown-format"},
     "e01/ewf-forensic__fuzz-crash-parse_segment-add-overflow.E01": {"checksum"},
     "mds/mdftoiso__TEST.mds": {"missing"},
+    "misc/pyaff4__dream.aff4": {"unsupported"},  # files, no image
     "cue/libcdio__bad-cat1.cue": {"corrupt"},
     "cue/libcdio__bad-mode1.cue": {"corrupt", "unsupported"},
     "cue/libcdio__bad-msf-3.cue": {"corrupt"},
