@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from diskimage.errors import CorruptError, TruncatedError
-from diskimage.limits import MIB
 from diskimage.model import Source
 from diskimage.parse import read
 from diskimage.sources.joined import Joined, Stretch
@@ -19,6 +18,7 @@ _HEAD = 42  # bytes: the mark, a block's header, STREAMINFO
 _TOTAL = (1 << 36) - 1  # bits of the count of samples
 _TAG = 128  # bytes of an ID3v1 tag, which some programs put behind
 _SHORTEST = 9  # bytes of a frame: header with a number, a subframe, both sums
+_SAMPLE = 5  # bytes of one of both channels: as stored, and a bit more of their difference
 _TRIES = 64  # places in the last frames that look like the beginning of one
 
 
@@ -63,12 +63,13 @@ def told(inner: Source) -> Told:
 
 def _end(inner: Source, head: bytes) -> int | None:
     """The samples up to the end of the last frame; None where the file does not end in one."""
-    largest = int.from_bytes(head[15:18], "big") or MIB
+    block = int.from_bytes(head[10:12], "big")  # the largest, which is that of all but the last
+    most = block * _SAMPLE + _HEAD  # what is told of a frame's bytes may be anything
+    largest = min(int.from_bytes(head[15:18], "big") or most, most)
     length = min(inner.size - _HEAD, largest + _TAG)
     tail = bytes(read(inner, inner.size - length, length, "the last frame"))
     if tail[-_TAG:].startswith(b"TAG"):
         tail = tail[:-_TAG]
-    block = int.from_bytes(head[10:12], "big")  # the largest, which is that of all but the last
     at = len(tail)
     for _ in range(_TRIES):
         at = max(tail.rfind(b"\xff\xf8", 0, at + 1), tail.rfind(b"\xff\xf9", 0, at + 1))
@@ -95,7 +96,8 @@ def _frame_end(frame: bytes, block: int) -> int | None:
     after += (0, 1, 2)[max(0, (frame[2] & 15) - 12)] if frame[2] & 15 < 15 else 0
     if _crc8(frame[: after + 1]) or _crc16(frame):
         return None
-    return samples + (number if frame[1] & 1 else number * block)
+    end = samples + (number if frame[1] & 1 else number * block)
+    return end if end <= _TOTAL else None
 
 
 def _block(code: int, frame: bytes, at: int) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from diskimage.errors import (
 )
 from diskimage.sources import decoded as source_of
 from diskimage.sources.decoded import Decoded
+from diskimage.sources.flac import told as flac_told
 from diskimage.sources.memory import MemorySource
 from tests.makers import frames
 from tests.makers.cue import one, wave, write
@@ -311,6 +312,24 @@ def test_a_flac_that_does_not_tell_its_length(
         assert samples_of(content + OLD_TAG, "FLAC") == samples
         with pytest.raises(TruncatedError, match="does not tell how many"):
             Decoded(MemorySource(content[:-1]), "FLAC")
+
+
+def test_a_frame_is_no_longer_than_its_samples() -> None:
+    """A head that tells frames of 16 MiB, of 4096 samples: no more than such have is looked at."""
+    head = bytearray(b"fLaC" + bytes([0x80, 0, 0, 34]) + bytes(34))
+    head[8:10] = head[10:12] = (4096).to_bytes(2, "big")
+    head[15:18] = b"\xff\xff\xff"
+    content = bytes(head) + bytes(1 << 22)
+    asked: list[int] = []
+
+    class Asked(MemorySource):
+        def read_into(self, at: int, buffer: memoryview) -> int:
+            asked.append(len(buffer))
+            return super().read_into(at, buffer)
+
+    with pytest.raises(TruncatedError, match="does not tell how many"):
+        flac_told(Asked(content))
+    assert max(asked) < 6 * 4096
 
 
 @pytest.mark.usefixtures("decoder")
