@@ -6,7 +6,7 @@ docs/formats/asif.md draws it. Not supported: layers over another image, the met
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID
@@ -102,7 +102,7 @@ def load(source: Source, limits: Limits) -> Header:
     return header
 
 
-def directory(header: Header, source: Source) -> tuple[int, ...]:
+def directory(header: Header, source: Source) -> Sequence[int]:
     """The chunk number of each table, 0 for none: the directory of the higher version.
 
     One that cannot be read is TruncatedError: the other one may be older than the guest.
@@ -115,7 +115,7 @@ def directory(header: Header, source: Source) -> tuple[int, ...]:
     ]
     if not found:
         raise CorruptError("has no directory", file=source.name, at=16)
-    return tuple(max(found, key=lambda one: one[0])[1:])
+    return max(found, key=lambda one: one[0])[1:]
 
 
 def probe(look: Look) -> Bid | None:
@@ -128,7 +128,7 @@ class Chunks:
     """The guest of an ASIF: chunks where the tables say, blocks of them as the bitmap says."""
 
     def __init__(
-        self, header: Header, tables: tuple[int, ...], source: Source, limits: Limits
+        self, header: Header, tables: Sequence[int], source: Source, limits: Limits
     ) -> None:
         self.size, self.block = header.size, header.chunk
         self.info: dict[str, object] = {
@@ -146,10 +146,13 @@ class Chunks:
 
     def _extents(self, start: int, stop: int) -> Iterator[Extent]:
         reach, span = self._header.reach, self._header.per_group * self.block
+        last = -(-stop // reach)
         while start < stop:
             number = start // reach
             if not self._tables[number]:
-                end = min(stop, (number + 1) * reach)
+                while number < last and not self._tables[number]:
+                    number += 1
+                end = min(stop, number * reach)
                 yield Extent(start, end - start, Kind.ZERO, hole=True)
             else:
                 end = min(stop, (start // span + 1) * span)
@@ -203,7 +206,7 @@ class Chunks:
             start = end
 
 
-def place(header: Header, tables: tuple[int, ...], group: int) -> int:
+def place(header: Header, tables: Sequence[int], group: int) -> int:
     """Where the entries of a group are."""
     table, index = divmod(group, header.groups)
     return tables[table] * header.chunk + index * header.group
@@ -245,7 +248,7 @@ def check(source: Source, gate: Gate) -> Iterator[Finding]:
 
 
 def _check_group(
-    header: Header, source: Source, claims: Claims, which: tuple[int, int], tables: tuple[int, ...]
+    header: Header, source: Source, claims: Claims, which: tuple[int, int], tables: Sequence[int]
 ) -> Iterator[Finding]:
     group, left = which
     at = place(header, tables, group)

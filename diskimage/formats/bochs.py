@@ -7,6 +7,7 @@ it. Not supported: undoable and volatile redologs, whose base no field names.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from typing import NamedTuple
 
 from construct import Bytes, Const, Int32ul, Int64ul, Padding, Struct
@@ -125,12 +126,17 @@ class Redolog:
             return
         for piece in self._catalog.pieces(start // block, -(-stop // block)):
             assert piece.entries is not None
-            for number, entry in enumerate(words(bytes(piece.entries), "I"), piece.first):
-                first, last = max(start, number * block), min(stop, (number + 1) * block)
+            number = piece.first
+            for entry, same in groupby(words(bytes(piece.entries), "I")):
+                numbers = range(number, number + sum(1 for _ in same))
+                number = numbers.stop
                 if entry == FREE:
+                    first, last = max(start, numbers.start * block), min(stop, number * block)
                     yield Extent(first, last - first, Kind.ZERO, hole=True)
-                else:
-                    yield from self._stored(number, entry, first, last)
+                    continue
+                for one in numbers:
+                    first, last = max(start, one * block), min(stop, (one + 1) * block)
+                    yield from self._stored(one, entry, first, last)
 
     def _stored(self, number: int, entry: int, first: int, last: int) -> Iterator[Extent]:
         """Guest bytes [first, last) of extent `number`, which is the `entry`-th that is stored."""

@@ -183,11 +183,11 @@ def _check_table(
 
 
 def _entries(source: Source, at: int, count: int) -> Iterator[tuple[int, int, int]]:
-    """(number, entry, where it is) of a table."""
+    """(number, entry, where it is) of a table; stretches of it that are zeros are passed by."""
     for first in range(0, count, GROUP):
         some = min(GROUP, count - first)
         raw = read(source, at + 8 * first, 8 * some, "QED table")
-        for number, entry in enumerate(words(raw, "Q"), first):
+        for number, entry in enumerate(words(raw, "Q") if any(raw) else (), first):
             yield number, entry, at + 8 * number
 
 

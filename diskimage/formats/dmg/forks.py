@@ -11,7 +11,7 @@ from typing import NamedTuple
 from construct import Int16ub, Int32ub, Padding, Struct
 
 from diskimage.errors import CorruptError, LimitError
-from diskimage.formats.dmg.layout import Koly
+from diskimage.formats.dmg.layout import MISH, Koly
 from diskimage.formats.dmg.plist import Value, plist
 from diskimage.limits import Limits
 from diskimage.model import Source
@@ -72,17 +72,20 @@ def _of_fork(source: Source, koly: Koly, limits: Limits) -> list[Blob]:
     head = struct(FORK, source, at, what)
     index = memoryview(data)[head.map_at :]
     listed = fields(MAP, bytes(index[: MAP.sizeof()]), source, at + head.map_at, what)
-    found = []
+    found, room = [], len(data)  # resources lie apart: together they are no more than the fork
     types = index[listed.types_at :]
     for row in range(_u16(types, 0) + 1 & 0xFFFF):
         entry = types[2 + 8 * row : 10 + 8 * row]
         if bytes(entry[:4]) == BLKX:
             references = types[_u16(entry, 6) :]
             names = index[listed.names_at :]
-            found += [
-                _resource(data, head.data_at, references, names, number, source, at)
-                for number in range(_u16(entry, 4) + 1)
-            ]
+            for number in range(_u16(entry, 4) + 1):
+                one = _resource(data, head.data_at, references, names, number, source, at)
+                room -= max(len(one.data), MISH.sizeof())
+                if room < 0:
+                    text = f"the resources of {what} have more bytes than it"
+                    raise CorruptError(text, file=source.name, at=at)
+                found.append(one)
     if not found:
         raise CorruptError(f"{what} has no tables (blkx)", file=source.name, at=at)
     return found

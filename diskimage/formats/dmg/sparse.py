@@ -17,6 +17,7 @@ from diskimage.formats.dmg import encrypted
 from diskimage.formats.dmg.chunks import DmgDevice, laid
 from diskimage.formats.dmg.layout import RAW, SECTOR, Entries
 from diskimage.formats.dmg.plist import plist
+from diskimage.limits import Limits
 from diskimage.model import Device, Extent, Folder, Gate, Kind, Runs, Source
 from diskimage.parse import demand, read, struct
 from diskimage.runs import pack
@@ -33,6 +34,7 @@ FURTHER = Struct(
     Padding(36),
 )  # fmt: skip
 BUNDLE = b"com.apple.diskimage.sparsebundle"
+BAND = 128  # bytes of memory that a band of a sparse image takes here while they are put in order
 LIST = 4096  # bytes of Info.plist in which that stands
 BANDS = "bands"
 
@@ -53,6 +55,7 @@ def open_sparse(source: Source, gate: Gate) -> Device:
     at, header, following, nodes = 0, HEADER.sizeof(), raw.following, 1
     while True:
         _node(bands, source, at, header, band, size)
+        _bounded(len(bands.start), band, source, gate.limits)
         if not following:
             break
         if following <= at:
@@ -65,6 +68,16 @@ def open_sparse(source: Source, gate: Gate) -> Device:
         "band_size": band, "bands": len(bands.start), "nodes": nodes,
     }  # fmt: skip
     return DmgDevice(size, source, laid(bands, size, source), info)
+
+
+def _bounded(count: int, band: int, source: Source, limits: Limits) -> None:
+    """Each of `count` bands has a place of its own in the file. CorruptError, LimitError."""
+    if (count - 1) * band > source.size:
+        text = f"{count} bands of {band} bytes in a file of {source.size}"
+        raise CorruptError(text, file=source.name)
+    if count * BAND > limits.metadata:
+        text = f"{count} bands take more memory than metadata {limits.metadata}"
+        raise LimitError(text, file=source.name)
 
 
 def _node(bands: Entries, source: Source, at: int, header: int, band: int, size: int) -> None:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from diskimage.errors import ChecksumError, ContentError, CorruptError, MissingError
+from diskimage.errors import (
+    ChecksumError,
+    ContentError,
+    CorruptError,
+    LimitError,
+    MissingError,
+)
 from diskimage.formats.e01 import layout, texts
 from diskimage.formats.e01.layout import Section, Table, Volume
 from diskimage.formats.e01.names import segment_name
@@ -29,6 +35,13 @@ class Found:
     def volume(self) -> Volume:
         """The first that is whole."""
         return self.volumes[0]
+
+    def unreadable(self, rows: list[tuple[int, int]], source: Source) -> None:
+        """Add (first sector, sectors) that could not be read. LimitError, over all sections."""
+        self.faults += rows
+        if len(self.faults) > layout.FAULTS:
+            text = f"more than {layout.FAULTS} rows of unreadable sectors"
+            raise LimitError(text, file=source.name)
 
     @property
     def count(self) -> int:
@@ -83,12 +96,13 @@ class _Walk:
         self._gate = gate
         self._base = 0
         self._sectors: Section | None = None
+        self._texts = texts.Counted()
         self._pair: list[Table | None] = []  # a table and its copy, as far as they were met
 
     def segment(self, source: Source, base: int) -> str:
         """The kind of the last section of a segment, which begins at `base` of the set."""
         self.found.sources.append(source)
-        self._base, self._sectors = base, None
+        self._base, self._sectors, self._texts = base, None, texts.Counted()
         kind = ""
         for section in layout.sections(source):
             kind = section.type
@@ -117,7 +131,7 @@ class _Walk:
         elif kind in ("header", "header2"):
             self._text(source, section)
         elif kind == "error2":
-            self.found.faults += layout.faults(source, section)
+            self.found.unreadable(layout.faults(source, section), source)
         elif kind in ("digest", "hash"):
             self._hashes(source, section)
 
@@ -152,6 +166,7 @@ class _Walk:
 
     def _text(self, source: Source, section: Section) -> None:
         """What is wrong with it is told: no byte of the guest depends on a text."""
+        self._texts.one_more(source)
         try:
             raw = read(source, section.at, min(section.length, layout.TEXT), "a header")
             values = texts.told(texts.unpacked(raw))

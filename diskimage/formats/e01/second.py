@@ -114,12 +114,12 @@ class _Walk:
     """The sections of one segment after the other."""
 
     def __init__(self, gate: Gate) -> None:
-        self.found, self._gate = Found(), gate
+        self.found, self._gate, self._texts = Found(), gate, texts.Counted()
 
     def segment(self, source: Source, base: int) -> int:
         """The type of the last section."""
         self.found.sources.append(source)
-        last = 0
+        last, self._texts = 0, texts.Counted()
         for section in sections(source):
             last = section.type
             if last in (DEVICE, CASE):
@@ -147,6 +147,7 @@ class _Walk:
         return made
 
     def _text(self, source: Source, section: Section) -> None:
+        self._texts.one_more(source)
         raw = read(source, section.at, min(section.length, layout.TEXT), "a text")
         try:
             self.found.values |= texts.told(texts.unpacked(raw))
@@ -191,10 +192,8 @@ class _Walk:
             text = f"{count} rows of unreadable sectors in {section.length} bytes"
             raise CorruptError(text, file=source.name, at=section.at)
         rows = words(read(source, section.at + ROWS, ROW * count, "the unreadable sectors"), "Q")
-        self.found.faults += [
-            (first, sectors & 0xFFFFFFFF)
-            for first, sectors in zip(rows[::2], rows[1::2], strict=True)
-        ]
+        told = zip(rows[::2], rows[1::2], strict=True)
+        self.found.unreadable([(first, sectors & 0xFFFFFFFF) for first, sectors in told], source)
 
     def _hash(self, source: Source, section: Section, name: str, length: int) -> None:
         raw = read(source, section.at, length + 4, "a stored hash")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from diskimage.errors import CorruptError, LimitError
 from diskimage.formats.e01.layout import TEXT
+from diskimage.model import Source
 
 WORDS = {
     "a": "description", "nm": "description", "c": "case_number", "cn": "case_number",
@@ -19,7 +20,21 @@ WORDS = {
     "tt": "system_time",
 }  # fmt: skip
 """What the identifiers of both versions mean, as `info` names it."""
+TEXTS = 16
 DATES = frozenset({"m", "u", "at", "tt"})
+
+
+class Counted:
+    """Texts of one segment; real ones have three. Each may unpack to TEXT bytes out of a few."""
+
+    def __init__(self) -> None:
+        self._left = TEXTS
+
+    def one_more(self, source: Source) -> None:
+        """Count one. LimitError."""
+        self._left -= 1
+        if self._left < 0:
+            raise LimitError(f"more than {TEXTS} headers in a segment", file=source.name)
 
 
 def unpacked(stored: bytes | bytearray) -> str:

@@ -158,8 +158,8 @@ def check(header: Header, source: Source, limits: Limits) -> Iterator[Finding]:
     claims = Claims(source, header.data_at, header.cluster, limits)
     for first in range(0, header.used, GROUP):
         at, count = HEADER.sizeof() + 4 * first, min(GROUP, header.used - first)
-        entries = words(read(source, at, 4 * count, "block table"), "I")
-        for number, entry in enumerate(entries, first):
+        raw = read(source, at, 4 * count, "block table")
+        for number, entry in enumerate(words(raw, "I") if any(raw) else (), first):
             if entry:
                 length = min(header.cluster, header.size - number * header.cluster)
                 yield from claims.take(

@@ -174,6 +174,8 @@ class Grains:
         if piece.entries is None:
             yield self._blank(piece.first, piece.blocks, self._empty)
             return
+        if self._header.footed and self._header.marked and not any(piece.entries):
+            self._marked(piece)
         entries = array("I", bytes(piece.entries))
         row, count = 0, len(entries)
         zero = ZEROED if self._header.flags & layout.ZERO_GRAINS else 0
@@ -188,6 +190,17 @@ class Grains:
             while row < min(count, begin + RUNS_ROWS) and entries[row] not in (0, zero):
                 row += 1
             yield from self._coded(piece.first + begin, entries[begin:row])
+
+    def _marked(self, piece: Piece) -> None:
+        """A table without a grain is a table: a wrong place in the directory mostly leads to zeros,
+        which would read as a disk of zeros. CorruptError."""
+        header = self._header
+        at = piece.at - 4 * (piece.first % header.per_table)
+        raw = read(self._source, at - SECTOR, SECTOR + 4 * header.per_table, "grain table")
+        told = layout.MARKER.parse(bytes(raw[: layout.MARKER.sizeof()]))
+        if told.type != layout.TABLE_MARKER and not any(raw[SECTOR:]):
+            text = f"the directory leads to {at} for guest byte {piece.first * self.block}"
+            raise CorruptError(f"{text}, where no grain table is", file=self._source.name, at=at)
 
     def _blank(self, first: int, count: int, kind: int) -> Runs:
         stop = min(self.size, (first + count) * self.block)

@@ -58,7 +58,8 @@ SE_VOLATILE = Struct(
 
 
 class Sparse(NamedTuple):
-    """A hosted sparse header. Places and sizes in bytes."""
+    """A hosted sparse header. Places and sizes in bytes; `footed`: it is a stream's footer, so
+    that each table is behind a marker of its own."""
 
     version: int
     flags: int
@@ -71,6 +72,7 @@ class Sparse(NamedTuple):
     directory_at: int
     overhead: int
     unclean: bool
+    footed: bool = False
 
     @property
     def tables(self) -> int:
@@ -118,7 +120,7 @@ def load(source: Source, limits: Limits) -> Sparse:
     """
     header = _sparse(source, 0, limits)
     if header.directory_at == IN_FOOTER * SECTOR:
-        header = _sparse(source, footer_at(source), limits)
+        header = _sparse(source, footer_at(source), limits)._replace(footed=True)
     if header.directory_at == IN_FOOTER * SECTOR:
         raise CorruptError("a footer without a grain directory", file=source.name)
     if header.tables and not lost_directory(header, source):

@@ -8,15 +8,13 @@ from typing import NamedTuple
 from diskimage.errors import CorruptError, LimitError, UnsupportedError
 from diskimage.formats.vmdk import descriptor as text, grains, layout
 from diskimage.formats.vmdk.descriptor import Descriptor, Extent
-from diskimage.formats.vmdk.layout import SECTOR
 from diskimage.layers.blank import Blank
 from diskimage.layers.concat import Concat
 from diskimage.layers.overlay import Overlay
-from diskimage.layers.records import Placed
+from diskimage.layers.plain import Plain
 from diskimage.layers.slice import Slice
 from diskimage.model import HOLE, Bid, Device, Gate, Kind, Look, Source
 from diskimage.parse import demand, read
-from diskimage.runs import whole
 from diskimage.words import size_text
 
 MAGICS = (layout.MAGIC, layout.COWD, layout.SESPARSE)
@@ -162,7 +160,7 @@ def _extents(told: Descriptor, source: Source, gate: Gate, empty: int) -> Iterat
             part = parts[extent.file]
             if extent.type in FLAT:
                 demand(part, extent.offset, extent.size, f"the extent that {source.name} describes")
-                yield Placed(whole(extent.size, part, extent.offset), SECTOR)
+                yield Slice(Plain(part), extent.offset, extent.size)
             else:
                 yield _sparse_part(extent, part, gate, empty, len(told.extents))
 

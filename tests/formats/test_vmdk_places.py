@@ -1,0 +1,59 @@
+"""VMDK: places that lead to zeros where something else is to be; holes of flat extents."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+import diskimage
+from diskimage.errors import CorruptError
+from diskimage.model import Extent, Kind
+from tests.makers.editing import noise
+from tests.makers.vmdk import GRAIN, SECTOR, descriptor, stream
+
+SIZE = 5 * GRAIN
+
+
+def test_a_directory_that_leads_to_zeros_is_no_disk_of_zeros() -> None:
+    """One bit of it made the guest zeros, in a stream of which every table has its marker."""
+    image = bytearray(stream(SIZE, {1: noise(GRAIN, 1), 3: noise(GRAIN, 3)}))
+    directory = image.rfind(struct.pack("<QII", 1, 0, 2)) + SECTOR  # behind its marker
+    struct.pack_into("<I", image, directory, 100)  # between descriptor and grains
+    with (
+        diskimage.open(bytes(image), format="vmdk") as opened,
+        pytest.raises(CorruptError, match="where no grain table is"),
+    ):
+        opened.read(0, SIZE)
+    assert not diskimage.check(bytes(image), format="vmdk").ok
+
+
+def test_a_table_of_holes_is_a_table() -> None:
+    """Behind its marker it may be all zeros."""
+    image = bytearray(stream(SIZE, {2: noise(GRAIN, 2)}))
+    at = image.rfind(struct.pack("<QII", 4, 0, 1)) + SECTOR
+    image[at : at + 4 * 512] = bytes(4 * 512)
+    with diskimage.open(bytes(image), format="vmdk") as opened:
+        assert opened.read(0, SIZE) == bytes(SIZE)
+
+
+def test_holes_of_a_flat_extent_are_not_read(tmp_path: Path) -> None:
+    """As they are of a raw disk: a flat extent of 2 TiB is mostly one."""
+    mib = 1 << 20
+    with (tmp_path / "a-flat.vmdk").open("wb") as file:
+        file.truncate(8 * mib + 7 * SECTOR)
+        file.seek(4 * mib)
+        file.write(b"\1" * mib)
+    lines = [f'RW {8 * mib // SECTOR} FLAT "a-flat.vmdk" 7']
+    (tmp_path / "a.vmdk").write_bytes(descriptor(lines, kind="monolithicFlat"))
+    with diskimage.open(tmp_path / "a.vmdk") as opened:
+        rows = list(opened.extents())
+        assert opened.read(4 * mib - 7 * SECTOR, mib) == b"\1" * mib
+    stored = [row for row in rows if row.kind == Kind.DATA]
+    with diskimage.open(tmp_path / "a-flat.vmdk", format="raw") as opened:
+        told = len(list(opened.extents()))
+    if told == 1:
+        pytest.skip("the file system of the temporary directory has no holes")
+    assert sum(row.length for row in stored) < 2 * mib
+    assert rows[0] == Extent(0, stored[0].start, Kind.ZERO, hole=True)
