@@ -24,6 +24,7 @@ from diskimage.limits import MIB
 WHOLE = 32 * MIB  # stretches up to here are decoded whole: a block of xz has 24 MiB
 KEPT = 32 * MIB  # of whole stretches, or two of them
 BEHIND = 32 * MIB  # kept behind a decoder that goes on: threads ask out of order
+STEP = 8 * MIB  # read at once, less than is kept behind
 PARKED = 2  # decoders that are left in stretches without a file of their own
 AHEAD = 4 * MIB  # stretches from here on are decoded before they are asked for, in a pass
 
@@ -103,8 +104,8 @@ class Unpacked:
                     return kept
             made = self._decoded(number)
             with self._lock:
+                self._used += len(made) - len(self._whole.get(number, b""))
                 self._whole[number] = made
-                self._used += len(made)
                 self._under_way.pop(number, None)
                 while self._used > KEPT and len(self._whole) > 2:
                     self._used -= len(self._whole.popitem(last=False)[1])
@@ -225,17 +226,21 @@ class _Running:
     def read(self, skip: int, out: memoryview) -> None:
         """Fill `out` from byte `skip` of the stretch."""
         with self._lock:
-            if skip < self._low and not self.spooling:
-                self._begin_again()
-            while self._at < skip + len(out):
-                self._go_on()
-            if self.spooling:
-                self._spool.read_into(self._start + skip, out)
-                return
-            for at, piece in self._behind:
-                low, high = max(at, skip), min(at + len(piece), skip + len(out))
-                if low < high:
-                    out[low - skip : high - skip] = piece[low - at : high - at]
+            for done in range(0, len(out), STEP):
+                self._step(skip + done, out[done : done + STEP])
+
+    def _step(self, skip: int, out: memoryview) -> None:
+        if skip < self._low and not self.spooling:
+            self._begin_again()
+        while self._at < skip + len(out):
+            self._go_on()
+        if self.spooling:
+            self._spool.read_into(self._start + skip, out)
+            return
+        for at, piece in self._behind:
+            low, high = max(at, skip), min(at + len(piece), skip + len(out))
+            if low < high:
+                out[low - skip : high - skip] = piece[low - at : high - at]
 
     def _begin_again(self) -> None:
         self.spooling = True

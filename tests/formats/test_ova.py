@@ -199,6 +199,9 @@ REFUSED = {
     "an unknown compression": (
         one(ova.ovf([file(1, "one.vmdk", '{p}:compression="lzip"')], [disk(1, 9)])), "unsupported"),
     "a wrong capacity": (one(ova.ovf([file(1, "one.vmdk")], [disk(1, "1e3")])), "corrupt"),
+    "a capacity of no disk": (
+        one(ova.ovf([], [f'{{p}}:diskId="{n}" {{p}}:capacity="{9 * 10**18}"' for n in (1, 2)])),
+        "limit"),
     "no OVF": ({"one.vmdk": ova.stream()[0]}, "unsupported"),
     "two OVFs": (
         one(ova.ovf([file(1, "one.vmdk")], [disk(1, 9)]), **{"b.ovf": b"x"}), "unsupported"),
@@ -229,6 +232,17 @@ def odd_archive(info: tarfile.TarInfo, content: bytes = b"") -> bytes:
         info.size = len(content)
         made.addfile(info, io.BytesIO(content))
     return out.getvalue()
+
+
+def test_a_member_is_extended_a_few_times_alone(tmp_path: Path) -> None:
+    more = tarfile.TarInfo.create_pax_global_header({"comment": "x"})
+    path = written(tmp_path, one(ova.ovf([file(1, "one.vmdk")], [disk(1, 1 << 20)])))
+    whole = path.read_bytes()
+    path.write_bytes(more * 16 + whole)
+    with image.open(path, format="ova") as opened:
+        assert opened.size == 1 << 20
+    path.write_bytes(more * 17 + whole)
+    assert kind_of(path, format="ova") == "corrupt"
 
 
 def test_links_and_sparse_members_are_refused(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from diskimage.errors import (
 from diskimage.jobs.check import check
 from diskimage.jobs.convert import convert
 from diskimage.limits import LIMITS
+from diskimage.sources import unpacked
 from tests.makers import gzip as gz, xz, zstd
 from tests.makers.gzip import disk
 
@@ -299,6 +300,14 @@ def test_a_large_stretch_reads_backwards_too(tmp_path: Path) -> None:
         with image.open(packed(tmp_path, name, content)) as opened:
             for start in (0, 39 << 20, 1000, 20 << 20, 5, 33 << 20):
                 assert opened.read(start, 70_000) == guest[start : start + 70_000]
+
+
+def test_a_large_stretch_reads_at_once(tmp_path: Path) -> None:
+    """More than a decoder that goes on keeps behind it, asked for in one read."""
+    guest = b"".join(DISK[at:] + DISK[:at] for at in range(0, 6 << 20, 1 << 20))[: 48 << 20]
+    assert len(guest) > unpacked.BEHIND + (8 << 20)
+    with image.open(packed(tmp_path, "a.img.zst", zstandard.compress(guest))) as opened:
+        assert opened.read(70_000, len(guest)) == guest[70_000:]
 
 
 def test_a_bomb_that_tells_no_length_is_a_limit(tmp_path: Path) -> None:

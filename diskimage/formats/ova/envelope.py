@@ -81,6 +81,9 @@ def load(source: Source, limits: Limits) -> Envelope:
     disks = tuple(_disk(node, known, source) for node in rows)
     if len({disk.id for disk in disks}) < len(disks):
         raise CorruptError("two of its disks have one id", file=source.name)
+    whole = sum(disk.capacity or 0 for disk in disks)
+    if whole > limits.guest_size:
+        raise LimitError(f"disks of {whole} bytes, over guest_size", file=source.name)
     return Envelope(_name(root), tuple(files), disks)
 
 

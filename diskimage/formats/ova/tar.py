@@ -17,6 +17,7 @@ from diskimage.words import rounded
 
 BLOCK = 512
 RECORD = 20 * BLOCK  # what an archive is padded to
+EXTENDED = 16  # headers that extend one: a pax header, names of GNU, some for all that follow
 REGULAR = (b"\0", b"0", b"7")
 OCTAL = 8 << 30  # a size from here on has no room in eleven octal digits
 _PAX = re.compile(rb"([0-9]{1,8}) ([^=\n]+)=")
@@ -55,7 +56,7 @@ def first_name(block: bytes) -> str:
 def members(source: Source, limits: Limits) -> list[Member]:
     """The members in order. Raises CorruptError, TruncatedError, LimitError."""
     found: list[Member] = []
-    at, said = 0, dict[str, str]()
+    at, said, before = 0, dict[str, str](), 0  # headers that extend the next one
     while at < source.size:
         block = bytes(read(source, at, BLOCK, "a header of the archive"))
         if not any(block):
@@ -63,6 +64,10 @@ def members(source: Source, limits: Limits) -> list[Member]:
         head = _header(block, source, at)
         at += BLOCK
         if head.type in (b"x", b"g", b"L", b"K"):
+            before += 1
+            if before > EXTENDED:
+                text = f"more than {EXTENDED} extended headers before a member"
+                raise CorruptError(text, file=source.name, at=at)
             data = _extension(head, source, at, limits)
             if head.type == b"L":
                 said["path"] = _text(data)
@@ -73,7 +78,7 @@ def members(source: Source, limits: Limits) -> list[Member]:
         if head.type == b"S":
             at = _past_map(block, source, at)
         one = _member(head, said, source, at)
-        said = {}
+        said, before = {}, 0
         found.append(one)
         if len(found) > limits.text_entries:
             raise LimitError("more members than text_entries", file=source.name, at=at)
