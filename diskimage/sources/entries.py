@@ -17,6 +17,7 @@ import sys
 import zlib
 from array import array
 from collections.abc import Callable
+from operator import lt
 from typing import NamedTuple
 
 from diskimage.errors import CorruptError, ExistsError, MissingError, UsageError, from_os
@@ -130,8 +131,8 @@ def _columns(body: memoryview, count: int, size: int, *, windows: bool) -> Entri
     for length in lengths:
         found.append(None if length == _NONE else bytes(body[:length]))
         body = body[0 if length == _NONE else length :]
-    climbs = all(a < b for a, b in zip(starts, [*starts[1:], max(size, 1)], strict=True))
-    whole = not len(body) and len(notes) == count and not any(starts[:1])
+    climbs = all(map(lt, starts, [*starts[1:], size])) and 0 <= size < 1 << 63
+    whole = not len(body) and len(notes) == count and starts[:1].tolist() == [0] * bool(size)
     if not whole or not climbs or min(places, default=0) < 0:
         raise ValueError("columns that do not fit")
     return Entries(starts, places, size, notes, found)

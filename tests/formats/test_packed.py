@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
+import json
 import lzma
 import os
 import random
@@ -276,6 +278,26 @@ def test_an_index_of_another_file_is_made_again_and_a_damaged_one_refused(tmp_pa
     with pytest.raises(ExistsError):
         image.open(path, index=str(index))
     assert index.read_bytes() == b"notes of mine, not an index"
+
+
+@pytest.mark.parametrize("size", [1 << 63, 1 << 70, 0, -5])
+def test_an_index_of_no_size_there_is_is_damaged(size: int, tmp_path: Path) -> None:
+    path, index = packed(tmp_path, "a.img.gz", gz.one(DISK[:5000])), tmp_path / "a.index"
+    image.open(path, index=str(index)).close()
+    body = index.read_bytes()[:-32]
+    length = int.from_bytes(body[8:12], "little")
+    told = json.dumps({**json.loads(body[12 : 12 + length]), "size": size}).encode()
+    body = body[:8] + len(told).to_bytes(4, "little") + told + body[12 + length :]
+    index.write_bytes(body + hashlib.sha256(body).digest())
+    with pytest.raises(CorruptError, match="damaged index"):
+        image.open(path, index=str(index))
+
+
+def test_an_empty_file_has_an_index_too(tmp_path: Path) -> None:
+    path, index = packed(tmp_path, "a.img.gz", gz.one(b"")), str(tmp_path / "a.index")
+    for _ in range(2):
+        with image.open(path, index=index) as opened:
+            assert opened.size == 0
 
 
 def test_a_file_changed_behind_its_index_is_seen(tmp_path: Path) -> None:
