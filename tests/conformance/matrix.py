@@ -44,9 +44,13 @@ def samples() -> Iterator[tuple[str, Sample]]:
     """Every sample of a maker whose image is a disc."""
     for entry in registry.ENTRIES:
         for one in import_module(f"tests.makers.{entry.name}").samples():
-            with TemporaryDirectory() as folder, image.open(one.write(Path(folder))) as opened:
+            with TemporaryDirectory() as folder, _opened(one, Path(folder)) as opened:
                 if opened.disc is not None:
                     yield entry.name, one
+
+
+def _opened(one: Sample, folder: Path) -> image.Image:
+    return image.open(one.write(folder), password=one.password)
 
 
 def targets() -> list[Format]:
