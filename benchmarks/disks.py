@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from content import mixed
-from measure import DIM, Contender, Job, ours, peer, shell
+from measure import DIM, Contender, Job, based, ours, peer, shell
 from vmdk import GIB, said
 
 LONG = 4 * GIB
@@ -59,10 +59,11 @@ def dmgs(scratch: Path) -> Iterator[Job]:
     yield Job(
         "raw to DMG, UDZO",
         ours("diskimage convert", *write, outputs=(image,)),
-        (shell("pigz -z -6", f"pigz -z -6 -c {data} > {zz}", (zz,)),),
+        (shell("pigz -z -6", f"pigz -z -6 -c {data} > {zz}", (zz,)),
+         *based(data, scratch / "c.dmg")),
         {"pigz -z -6": 1.0},
         lambda: f"size {image.stat().st_size / zz.stat().st_size:.3f} of the peer's",
-    )
+    )  # fmt: skip
     subprocess.run([DIM, *map(str, write)], check=True, capture_output=True)
     yield Job(
         "DMG, UDZO, to raw",
@@ -70,6 +71,7 @@ def dmgs(scratch: Path) -> Iterator[Job]:
         (
             peer("dmg2img", "dmg2img", image, b, outputs=(b,)),
             shell("7z x", f"7z x -tdmg -y -so {image} > {c}", (c,)),
+            *based(image, scratch / "d.img"),
         ),
         {"dmg2img": 1.0, "7z x": 1.0},
         lambda: said("raw", a, b),
@@ -87,16 +89,17 @@ def e01s(scratch: Path) -> Iterator[Job]:
     yield Job(
         "raw to E01",
         ours("diskimage convert", "convert", "--no-fsync", data, mine, outputs=(mine,)),
-        (shell("ewfacquire", acquire, (other,)),),
+        (shell("ewfacquire", acquire, (other,)),
+         *based(data, scratch / "c.E01")),
         {"ewfacquire": 1.0},
         lambda: f"size {mine.stat().st_size / other.stat().st_size:.3f} of the peer's",
-    )
+    )  # fmt: skip
     subprocess.run(["sh", "-c", acquire], check=True, capture_output=True)
     export = f"ewfexport -q -u -f raw -S 0 -B {GIB} -o 0 -t {b.with_suffix('')} {other}"
     yield Job(
         "E01 to raw",
         ours("diskimage convert", "convert", "--no-fsync", other, a, outputs=(a,)),
-        (shell("ewfexport", export, (b,)),),
+        (shell("ewfexport", export, (b,)), *based(other, scratch / "d.img")),
         {"ewfexport": 2.0},
         lambda: said("raw", a, b),
     )
@@ -122,3 +125,46 @@ def at_random(scratch: Path) -> Iterator[Job]:
             (peer("qemu-io", "qemu-io", "-r", "-f", kind, *reads, image),),
         )  # fmt: skip
         image.unlink()
+
+
+def packed(scratch: Path) -> Iterator[Job]:
+    """Streams of gzip and zstd to raw and back; sparse images of Android."""
+    data, a, b = mixed(scratch / "data.img", GIB), scratch / "a.img", scratch / "b.img"
+    for label, suffix, write, read in (
+        ("gzip", "gz", "pigz -6 -c", "gzip -dc"),
+        ("zstd", "zst", "zstd -T2 -q -c", "zstd -dc"),
+    ):
+        image, mine, other = (scratch / f"{name}.img.{suffix}" for name in ("image", "a", "b"))
+        yield Job(
+            f"raw to {label}",
+            ours("diskimage convert", "convert", "--no-fsync", data, mine, outputs=(mine,)),
+            (shell(write, f"{write} {data} > {other}", (other,)),),
+            {write: 1.0},
+            lambda mine=mine, other=other: (
+                f"size {mine.stat().st_size / other.stat().st_size:.3f} of the peer's"
+            ),
+        )
+        subprocess.run(["sh", "-c", f"{write} {data} > {image}"], check=True)
+        yield Job(
+            f"{label} to raw",
+            ours("diskimage convert", "convert", "--no-fsync", image, a, outputs=(a,)),
+            (shell(read, f"{read} {image} > {b}", (b,)),),
+            {read: 1.0},
+            lambda: said("raw", a, b),
+        )
+    sparse, peers = scratch / "a.simg", scratch / "b.simg"
+    yield Job(
+        "raw to Android sparse",
+        ours("diskimage convert", "convert", "--no-fsync", data, sparse, outputs=(sparse,)),
+        (peer("img2simg", "img2simg", data, peers, outputs=(peers,)),),
+        {"img2simg": 1.0},
+    )
+    subprocess.run(["img2simg", data, image], check=True)
+    yield Job(
+        "Android sparse to raw",
+        ours("diskimage convert", "convert", "--no-fsync", "--format", "simg", image, a,
+             outputs=(a,)),
+        (peer("simg2img", "simg2img", image, b, outputs=(b,)),),
+        {"simg2img": 1.0},
+        lambda: said("raw", a, b),
+    )  # fmt: skip

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from chd import chds
 from content import islands, mixed, scattered
-from disks import at_random, dmgs, e01s, tables
-from measure import DIM, Job, ours, peer, shell
+from disks import at_random, dmgs, e01s, packed, tables
+from measure import DIM, Job, based, ours, peer, shell
 from vmdk import vmdks
 
 GIB = 1 << 30
@@ -139,7 +139,8 @@ def qcow2_read(scratch: Path) -> Iterator[Job]:
             f"qcow2 {label} to raw",
             ours("diskimage convert", "convert", "--no-fsync", image, a, outputs=(a,)),
             (peer("qemu-img convert", "qemu-img", "convert", *best, "-O", "raw", image, b,
-                  outputs=(b,)),),
+                  outputs=(b,)),
+             *(based(image, scratch / "c.img") if options else ())),
             {"qemu-img convert": least},
             lambda: equal(a, b),
         )  # fmt: skip
@@ -176,7 +177,8 @@ def qcow2_write(scratch: Path) -> Iterator[Job]:
             f"raw to qcow2 {label}",
             ours("diskimage convert", "convert", "--no-fsync", *mine, data, a, outputs=(a,)),
             (peer("qemu-img convert", "qemu-img", "convert", "-f", "raw", "-O", "qcow2", *theirs,
-                  data, b, outputs=(b,)),),
+                  data, b, outputs=(b,)),
+             *(based(*mine, data, scratch / "c.qcow2") if mine else ())),
             {"qemu-img convert": least},
             lambda: sizes(a, b),
         )  # fmt: skip
@@ -227,4 +229,5 @@ FAMILIES = {
     "dmg": dmgs,
     "e01": e01s,
     "random": at_random,
+    "packed": packed,
 }

@@ -67,6 +67,18 @@ def ours(name: str, *arguments: str | Path, outputs: tuple[Path, ...] = ()) -> C
     return Contender(name, (DIM, *map(str, arguments)), outputs, (DIM, "--help"))
 
 
+def based(*arguments: str | Path) -> tuple[Contender, ...]:
+    """Our conversion without the extra `speed`, where DISKIMAGE_BASE says where it is installed.
+
+    The last of `arguments` is its target, which no other contender writes.
+    """
+    where = os.environ.get("DISKIMAGE_BASE")
+    if where is None:
+        return ()
+    command = (where, "convert", "--no-fsync", *map(str, arguments))
+    return (Contender("our base install", command, (Path(arguments[-1]),), (where, "--help")),)
+
+
 def shell(name: str, line: str, outputs: tuple[Path, ...] = (), package: str = "") -> Contender:
     """A peer that is a line for sh; `name` begins with the tool."""
     return Contender(name, ("sh", "-c", line), outputs, ("sh", "-c", ":"), package)

@@ -14,6 +14,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import venv
 from pathlib import Path
 
 from jobs import FAMILIES
@@ -30,17 +31,34 @@ def main() -> None:
     parser.add_argument("families", nargs="*", default=[], help=", ".join([*FAMILIES, *OWN]))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scratch", type=Path, help="where 16 GiB are free (default: tmpfs)")
+    parser.add_argument(
+        "--base",
+        action="store_true",
+        help="beside codecs, install without the extra speed and measure that too",
+    )
     parser.add_argument("--page", type=Path, help="write the table there as Markdown")
     arguments = parser.parse_args()
     kept = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {"families": {}}
     kept["machine"] = machine()
     with tempfile.TemporaryDirectory(dir=arguments.scratch or TMPFS) as folder:
+        if arguments.base:
+            os.environ["DISKIMAGE_BASE"] = str(base_install(Path(folder)))
         for family in arguments.families or [*FAMILIES, *OWN]:
             with tempfile.TemporaryDirectory(dir=folder) as own:  # no family fills another's memory
                 kept["families"][family] = measured(family, Path(own), arguments.rounds)
             RESULTS.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
     if arguments.page:
         arguments.page.write_text(page(kept), "utf-8")
+
+
+def base_install(folder: Path) -> Path:
+    """This tree in an environment of its own, with the command and no faster codecs."""
+    made = folder / "base"
+    venv.create(made, with_pip=True)
+    tree = Path(__file__).resolve().parent.parent
+    install = [made / "bin/pip", "install", "--quiet", f"{tree}[cli]"]
+    subprocess.run(install, check=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": ""})
+    return made / "bin/diskimage"
 
 
 def measured(family: str, folder: Path, rounds: int) -> list[dict[str, object]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from content import mixed
-from measure import Job, ours, peer
+from measure import Job, based, ours, peer
 
 GIB = 1 << 30
 
@@ -21,21 +21,24 @@ def vmdks(scratch: Path) -> Iterator[Job]:
         ("plain", "monolithicSparse", 4 * GIB, 0.9, 0.9),
     ):
         data = mixed(scratch / f"data{size // GIB}.img", size)
+        coded = subformat == "streamOptimized"
         option, best = ("-o", f"subformat={subformat}"), ("-m", "16", "-W")
         make = ("qemu-img", "convert", *best, "-f", "raw", "-O", "vmdk", *option, data)
         yield Job(
             f"raw to VMDK {label}",
             ours("diskimage convert", "convert", "--no-fsync", *option, data, a, outputs=(a,)),
-            (peer("qemu-img convert", *make, b, outputs=(b,)),),
+            (peer("qemu-img convert", *make, b, outputs=(b,)),
+             *(based(*option, data, scratch / "c.vmdk") * coded)),
             {"qemu-img convert": write},
             lambda: compared(a, b),
-        )
+        )  # fmt: skip
         subprocess.run([*make, image], check=True)
         yield Job(
             f"VMDK {label} to raw",
             ours("diskimage convert", "convert", "--no-fsync", image, back, outputs=(back,)),
             (peer("qemu-img convert", "qemu-img", "convert", *best, "-O", "raw", image, other,
-                  outputs=(other,)),),
+                  outputs=(other,)),
+             *(based(image, scratch / "c.img") * coded)),
             {"qemu-img convert": read},
             lambda: said("raw", back, other),
         )  # fmt: skip
