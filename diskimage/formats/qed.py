@@ -11,6 +11,7 @@ from typing import NamedTuple
 from construct import Const, Int32ul, Int64ul, Struct
 
 from diskimage.errors import CorruptError, LimitError, UnsupportedError
+from diskimage.kernels.scan import first_nonzero
 from diskimage.layers.claims import Claims
 from diskimage.layers.overlay import Overlay
 from diskimage.layers.table import Flat, Match, Nested, Pages, Rule, TableDevice, words
@@ -187,7 +188,8 @@ def _entries(source: Source, at: int, count: int) -> Iterator[tuple[int, int, in
     for first in range(0, count, GROUP):
         some = min(GROUP, count - first)
         raw = read(source, at + 8 * first, 8 * some, "QED table")
-        for number, entry in enumerate(words(raw, "Q") if any(raw) else (), first):
+        told = first_nonzero(raw) < len(raw)
+        for number, entry in enumerate(words(raw, "Q") if told else (), first):
             yield number, entry, at + 8 * number
 
 

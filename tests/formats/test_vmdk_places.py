@@ -11,7 +11,7 @@ import diskimage
 from diskimage.errors import CorruptError
 from diskimage.model import Extent, Kind
 from tests.makers.editing import noise
-from tests.makers.vmdk import GRAIN, SECTOR, descriptor, stream
+from tests.makers.vmdk import GRAIN, SECTOR, descriptor, sparse, stream
 
 SIZE = 5 * GRAIN
 
@@ -36,6 +36,32 @@ def test_a_table_of_holes_is_a_table() -> None:
     image[at : at + 4 * 512] = bytes(4 * 512)
     with diskimage.open(bytes(image), format="vmdk") as opened:
         assert opened.read(0, SIZE) == bytes(SIZE)
+
+
+def sparse_of(directory: int | None = None) -> bytes:
+    """A sparse extent of two grains whose header has another place of the directory."""
+    image = bytearray(sparse(SIZE, {1: (0, noise(GRAIN, 1)), 3: (1, noise(GRAIN, 3))}))
+    if directory is not None:
+        struct.pack_into("<Q", image, 56, directory)
+    return bytes(image)
+
+
+def test_a_directory_of_nothing_is_replaced_by_its_copy_that_has_tables() -> None:
+    """A flipped bit of its place in the header made the guest zeros, and a check found nothing."""
+    with diskimage.open(sparse_of(), format="vmdk") as opened:
+        guest = opened.read(0, SIZE)
+    image = sparse_of(directory=12)  # behind the descriptor's text: zeros
+    with diskimage.open(image, format="vmdk") as opened:
+        assert [warning.kind for warning in opened.warnings] == ["directory"]
+        assert opened.read(0, SIZE) == guest != bytes(SIZE)
+
+
+def test_a_table_that_is_only_a_copy_is_told() -> None:
+    image = bytearray(sparse(2 * 512 * GRAIN, {1: (0, noise(GRAIN, 1))}))
+    (directory,) = struct.unpack_from("<Q", image, 56)
+    struct.pack_into("<I", image, directory * SECTOR + 4, 0)
+    found = diskimage.check(bytes(image), format="vmdk").problems
+    assert [one.message for one in found] == ["grain table 1 is there as a copy alone"]
 
 
 def test_holes_of_a_flat_extent_are_not_read(tmp_path: Path) -> None:

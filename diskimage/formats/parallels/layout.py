@@ -13,6 +13,7 @@ from typing import NamedTuple
 from construct import Bytes, Int32ul, Int64ul, Struct
 
 from diskimage.errors import CorruptError, LimitError, UnsupportedError
+from diskimage.kernels.scan import first_nonzero
 from diskimage.layers.claims import Claims
 from diskimage.layers.table import Flat, Match, Pages, Rule, TableDevice, words
 from diskimage.limits import Limits
@@ -159,7 +160,8 @@ def check(header: Header, source: Source, limits: Limits) -> Iterator[Finding]:
     for first in range(0, header.used, GROUP):
         at, count = HEADER.sizeof() + 4 * first, min(GROUP, header.used - first)
         raw = read(source, at, 4 * count, "block table")
-        for number, entry in enumerate(words(raw, "I") if any(raw) else (), first):
+        told = first_nonzero(raw) < len(raw)
+        for number, entry in enumerate(words(raw, "I") if told else (), first):
             if entry:
                 length = min(header.cluster, header.size - number * header.cluster)
                 yield from claims.take(

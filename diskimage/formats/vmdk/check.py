@@ -91,14 +91,16 @@ def _tables(nested: Nested) -> Iterator[tuple[int, int]]:
 
 
 def _copies(main: Nested, copy: Nested, source: Source) -> Iterator[Finding]:
-    """Tables that differ from their copy."""
+    """Tables that differ from their copy, or that there is only one of."""
     length, places = main.per_table * main.width, dict(_tables(copy))
     for number, at in _tables(main):
-        where = places.get(number)
+        where = places.pop(number, None)
         if where is None:
             yield Finding("corrupt", f"grain table {number} has no copy", at)
         elif read(source, at, length, "grain table") != read(source, where, length, "its copy"):
             yield Finding("corrupt", f"grain table {number} and its copy differ", where)
+    for number, at in places.items():
+        yield Finding("corrupt", f"grain table {number} is there as a copy alone", at)
 
 
 def _grain(runs: Runs, row: int, taken: Sectors) -> Iterator[Finding]:

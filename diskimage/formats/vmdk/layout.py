@@ -132,10 +132,17 @@ def load(source: Source, limits: Limits) -> Sparse:
 
 
 def lost_directory(header: Sparse, source: Source) -> bool:
-    """Whether the directory lies outside the file, and its copy inside."""
+    """Whether the directory lies outside the file, or begins with nothing where its copy, which is
+    inside, has tables: a wrong place mostly leads to zeros, which would be a disk of zeros."""
     last = source.size - 4 * header.tables
-    outside = header.directory_at == 0 or header.directory_at > last
-    return bool(header.flags & REDUNDANT) and outside and 0 < header.redundant_at <= last
+    if not header.flags & REDUNDANT or not 0 < header.redundant_at <= last:
+        return False
+    if not 0 < header.directory_at <= last:
+        return True
+    some = min(4 * header.tables, SECTOR)
+    own, copy = (read(source, at, some, "grain directory")
+                 for at in (header.directory_at, header.redundant_at))  # fmt: skip
+    return not any(own) and any(copy)
 
 
 def _sparse(source: Source, at: int, limits: Limits) -> Sparse:
