@@ -20,7 +20,7 @@ class Locked:
         """Raises PasswordError, unless nothing is asked for."""
         if not buffer:
             return 0
-        raise self._error
+        raise self._error.with_traceback(None)  # else it grows each time
 
     def spans(self, at: int, stop: int) -> Iterator[tuple[int, int, bool]]:
         """All of it is stored."""

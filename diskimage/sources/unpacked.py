@@ -250,7 +250,7 @@ class _Running:
     def _piece(self) -> bytes:
         """What comes next, of the length that was told in all; the first error stays."""
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)  # else it grows each time
         try:
             piece = next(self._pieces, b"")
             left = self._length - self._at - len(piece)

@@ -12,6 +12,9 @@ import pytest
 
 from diskimage import image
 from diskimage.errors import DiskImageError
+from diskimage.formats.chd import hunks
+from diskimage.jobs.check import check
+from diskimage.kernels import chd
 from diskimage.model import Disc
 from tests.makers import chd as make, frames, opened
 
@@ -92,7 +95,26 @@ def test_a_wrong_map_is_seen_when_it_is_read(tmp_path: Path) -> None:
     for place, kind in ((at + 11, "checksum"), (at + 12, "corrupt"), (at + 20, "corrupt")):
         wrong = bytearray(content)
         wrong[place] ^= 0x80
-        assert kind_of(written(tmp_path, bytes(wrong))) == kind
+        path = written(tmp_path, bytes(wrong))
+        assert kind_of(path) == kind
+    assert [one.kind for one in check(path).problems] == [kind]  # once, not for every hunk
+
+
+def test_a_wrong_map_is_expanded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content, asked = bytearray(make.coded5(GUEST, coded())), list[int]()
+
+    def map_read(bits: bytes, how: chd.Layout, count: int) -> bytearray:
+        asked.append(count)
+        return chd.map_read(bits, how, count)
+
+    monkeypatch.setattr(hunks, "map_read", map_read)
+    content[-1] ^= 0xFF
+    content[-2] ^= 0xFF
+    with image.open(written(tmp_path, bytes(content))) as got:
+        for at in range(0, 4096, 512):
+            with pytest.raises(DiskImageError):
+                got.read(at, 512)
+    assert len(asked) == 1
 
 
 def test_sums_of_the_header_are_checked(tmp_path: Path) -> None:

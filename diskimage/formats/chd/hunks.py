@@ -16,7 +16,13 @@ from struct import Struct
 from threading import Lock
 from typing import NamedTuple
 
-from diskimage.errors import ChecksumError, CorruptError, DiskImageError, RefusedReferenceError
+from diskimage.errors import (
+    ChecksumError,
+    ContentError,
+    CorruptError,
+    DiskImageError,
+    RefusedReferenceError,
+)
 from diskimage.formats.chd.layout import NOBODY, OLD_ROW, ROW, Header
 from diskimage.kernels.chd import Layout, crc16, map_read
 from diskimage.layers.table import Flat, Pages
@@ -73,6 +79,7 @@ class NewMap:
         self._how = Layout(header.hunk, units, int.from_bytes(first, "big"), *bits)
         self._header, self._source, self._length = header, source, length
         self._rows: bytearray | None = None
+        self._error: ContentError | None = None
         self._lock = Lock()
 
     def rows(self, first: int, last: int) -> list[Row]:
@@ -85,9 +92,16 @@ class NewMap:
         ]
 
     def _expanded(self) -> bytearray:
+        """All rows, or the error that there are none, whoever asks for however many of them."""
         with self._lock:
-            if self._rows is None:
-                self._rows = self._expand()
+            if self._error is not None:
+                raise self._error.with_traceback(None)  # else it grows each time
+            try:
+                if self._rows is None:
+                    self._rows = self._expand()
+            except ContentError as error:
+                self._error = error
+                raise
             return self._rows
 
     def _expand(self) -> bytearray:
