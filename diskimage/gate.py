@@ -30,7 +30,7 @@ from diskimage.errors import (
     from_os,
 )
 from diskimage.limits import LIMITS, Limits
-from diskimage.model import Device, Disc, Finding, Format, Held, Reference, Source
+from diskimage.model import Device, Disc, Faults, Finding, Format, Held, Reference, Source
 from diskimage.sources.anything import What, as_source
 from diskimage.sources.below import inside, open_below, recognised
 from diskimage.sources.file import FileSource
@@ -71,7 +71,7 @@ class Closable(Protocol):
 
 @dataclass(slots=True)
 class Ledger:
-    """What one open gathers: warnings, references, and `sources`, all that it reads from.
+    """What one open gathers: warnings, faults, references, and `sources`, all that it reads from.
 
     Of these it closes `own` alone: a source that the caller passed stays the caller's.
     """
@@ -81,6 +81,7 @@ class Ledger:
     sources: list[Source] = field(default_factory=list)
     own: list[Closable] = field(default_factory=list)
     shelf: Shelf = field(default_factory=Shelf)
+    faults: Faults = field(default_factory=Faults)
 
     def source(self, what: What, *, writable: bool = False) -> Source:
         """`what` as a source, to be closed here unless it was one."""
@@ -126,6 +127,11 @@ class FileGate:
     def locked(self) -> bool:
         """Whether an image that needs a password may be described without."""
         return isinstance(self.secret, Unhurried)
+
+    @property
+    def faults(self) -> Faults:
+        """Of this image and of all below it."""
+        return self.ledger.faults
 
     @property
     def alone(self) -> bool:

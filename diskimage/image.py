@@ -23,6 +23,7 @@ from diskimage.model import (
     Device,
     Disc,
     Extent,
+    Faults,
     Finding,
     Format,
     Plan,
@@ -37,6 +38,7 @@ from diskimage.sinks.inplace import InPlaceSink, in_place
 from diskimage.sources.anything import What
 from diskimage.sources.device import DeviceFileSource
 from diskimage.sources.file import FileSource
+from diskimage.sources.rawfile import RawFile
 from diskimage.words import escape, size_text
 
 if TYPE_CHECKING:
@@ -124,7 +126,13 @@ class Image:
     @property
     def warnings(self) -> tuple[Finding, ...]:
         """What was odd and survived, and the frames that were mended."""
-        return (*self._ledger.warnings, *self.policy.told(self.limits.problems))
+        said = (*self._ledger.warnings, *self.faults)
+        return (*said, *self.policy.told(self.limits.problems))
+
+    @property
+    def faults(self) -> tuple[Finding, ...]:
+        """What was wrong in opening it and survived, because it is salvaged; warnings too."""
+        return tuple(self._ledger.faults.found)
 
     @property
     def references(self) -> tuple[Reference, ...]:
@@ -232,7 +240,7 @@ class Image:
 
     def as_file(self) -> io.RawIOBase:
         """The guest bytes as a raw binary file."""
-        return _ImageFile(self)
+        return RawFile(self)
 
     @property
     def files(self) -> ImagePath:
@@ -302,38 +310,6 @@ class Image:
         return f"<Image {escape(self.name)}: {self.format}, {size_text(self.size)}>"
 
 
-class _ImageFile(io.RawIOBase):
-    """A position in an image."""
-
-    def __init__(self, image: Image) -> None:
-        self._image = image
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        bases = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._image.size}
-        if whence not in bases:
-            raise ValueError(f"no position is told from {whence}")
-        base = bases[whence]
-        if base + offset < 0:
-            raise ValueError("a position before the start")
-        self._at = base + offset
-        return self._at
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed: WriteableBuffer
-        count = self._image.read_into(self._at, memoryview(buffer).cast("B"))
-        self._at += count
-        return count
-
-
 def open(
     what: What,
     *,
@@ -344,6 +320,7 @@ def open(
     password: Secret = None,
     check: bool = True,
     repair: bool = False,
+    salvage: bool = False,
     open_options: Mapping[str, object] | None = None,
     **more: object,
 ) -> Image:
@@ -354,12 +331,16 @@ def open(
     up the image, beside it), "siblings" (parents beside it too), "list" (this layer alone), a
     directory, a mapping {name: path or source}, or a callable. `password` is a text, or a callable
     that is asked for one once the image needs it. `check` holds every disc frame that is read
-    against its EDC, `repair` mends wrong ones by ECC. `open_options` and further keywords are the
-    image's format's: which disk of several, which snapshot. Raises DiskImageError.
+    against its EDC, `repair` mends wrong ones by ECC. With `salvage` an image that is cut or has a
+    hole in its index opens as far as it goes: what is lost is BAD, the reasons are its `faults`.
+    `open_options` and further keywords are the image's format's: which disk of several, which
+    snapshot. Raises DiskImageError.
     """
     if mode not in ("r", "r+"):
         raise UsageError(f"no mode {mode!r}", remedy="r reads, r+ writes in place")
-    ledger = Ledger()
+    if salvage and mode == "r+":
+        raise UsageError("what is salvaged is not written to", remedy="convert it with --salvage")
+    ledger = Ledger(faults=Faults(salvage))
     try:
         source = ledger.source(what, writable=mode == "r+")
         ledger.sources.append(source)

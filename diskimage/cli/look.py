@@ -120,7 +120,8 @@ def map_(
     else:
         print(escape(found.name))
         show.ruler(found.tally(show.width()))
-    return 1 if found.bad else 0
+    show.warned(found.faults)
+    return 1 if found.bad or found.faults else 0
 
 
 def _dirty(image: str, name: str, as_json: bool, how: dict[str, Any]) -> None:

@@ -84,7 +84,7 @@ def convert(
         show.document(done.to_json(), out)
     else:
         _print_report(done)
-    return 1 if done.bad else 0
+    return 1 if done.bad or done.faults else 0
 
 
 def _print_report(done: Converted) -> None:

@@ -77,7 +77,7 @@ def hash_(
                 **opening(how),
             )  # fmt: skip
             _print_digests(one, image, as_json)
-            return 1 if one.bad else 0
+            return 1 if one.bad or one.faults else 0
     return 0
 
 

@@ -7,7 +7,7 @@ What the caller has to change, as a parent that was not allowed, stays an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import NamedTuple
 
@@ -17,8 +17,9 @@ from diskimage.engine.windows import BLANK, Window, windows
 from diskimage.errors import ContentError, LimitError, MediumError
 from diskimage.layers.gather import filler
 from diskimage.layers.overlay import overlay_of
+from diskimage.layers.salvaged import Salvaged
 from diskimage.limits import LIMITS
-from diskimage.model import HOLE, Device, Finding, Kind, Runs
+from diskimage.model import Device, Finding, Kind, Runs
 from diskimage.pool import ordered
 from diskimage.ranges import Ranges
 from diskimage.runs import clip, stop_of
@@ -57,27 +58,6 @@ class Survey(NamedTuple):
 
 WHOLE = Survey(Ranges(), ())
 """Of a device that was not tried, or that reads whole."""
-
-
-class Salvaged:
-    """`device`, of which nothing in `bad` is asked: that is BAD, or holes where `blank`."""
-
-    def __init__(self, device: Device, bad: Ranges, *, blank: bool = False) -> None:
-        self.size, self.block = device.size, device.block
-        self.info: Mapping[str, object] = device.info
-        self._device, self._bad = device, bad
-        self._kind = HOLE if blank else Kind.BAD
-
-    def runs(self, start: int = 0, stop: int | None = None) -> Iterator[Runs]:
-        """The extents of [start, stop)."""
-        stop = self.size if stop is None else min(stop, self.size)
-        for first, length in self._bad.clip(start, stop):
-            if start < first:
-                yield from self._device.runs(start, first)
-            start = first + length
-            yield filler(first, start, self._kind)
-        if start < stop:
-            yield from self._device.runs(start, stop)
 
 
 def salvaged(

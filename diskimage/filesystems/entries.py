@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from diskimage.errors import DiskImageError, TruncatedError
 from diskimage.model import Source
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 EntryKind: TypeAlias = Literal["file", "dir", "link", "char", "block", "fifo", "socket"]
 Warn: TypeAlias = Callable[[str, str, int | None], None]
@@ -148,40 +144,3 @@ class Content:
 
     def __repr__(self) -> str:
         return f"Content({self.name!r}, {self.size} bytes)"
-
-
-class RawFile(io.RawIOBase):
-    """A source as a read-only raw file."""
-
-    def __init__(self, source: Source) -> None:
-        super().__init__()
-        self._source = source
-        self._at = 0
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        """Fill `buffer` from the position; 0 at the end."""
-        view = memoryview(buffer).cast("B")
-        room = min(len(view), max(0, self._source.size - self._at))
-        got = self._source.read_into(self._at, view[:room]) if room else 0
-        self._at += got
-        return got
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Set the position; past the end is allowed, before the start is not."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._source.size}[whence]
-        if start + offset < 0:
-            raise ValueError(f"a position of {start + offset}")
-        self._at = start + offset
-        return self._at
-
-    def tell(self) -> int:
-        """The position."""
-        return self._at

@@ -10,9 +10,10 @@ from pathlib import PurePosixPath
 from typing import IO, Any
 
 from diskimage.errors import LoopError, MissingError, UsageError
-from diskimage.filesystems.entries import Entry, RawFile
+from diskimage.filesystems.entries import Entry
 from diskimage.filesystems.filesystem import FileSystem, Visited
 from diskimage.model import Source
+from diskimage.sources.rawfile import RawFile
 from diskimage.words import escape
 
 

@@ -50,7 +50,8 @@ class Converted:
 
     `size` is of the guest, `written` of what really was written (or what the files would take, at
     most); `files` are the paths, the main one last; `dropped` what the target does not hold; `bad`
-    the guest bytes that could not be read, where the rest was salvaged.
+    the guest bytes that could not be read, where the rest was salvaged, `faults` what was wrong in
+    opening it: where these name an end that is cut off, more than `bad` is lost.
     """
 
     source: str
@@ -65,6 +66,7 @@ class Converted:
     seconds: float
     dry_run: bool = False
     bad: Ranges = field(default_factory=Ranges)
+    faults: tuple[Finding, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """One document."""
@@ -74,7 +76,8 @@ class Converted:
             "files": list(self.files),
             "dropped": [{"name": loss.name, "message": loss.message} for loss in self.dropped],
             "seconds": round(self.seconds, 3), "dry_run": self.dry_run,
-            "bad": [[r.start, r.length] for r in self.bad], "warnings": told(self.warnings),
+            "bad": [[r.start, r.length] for r in self.bad], "faults": told(self.faults),
+            "warnings": told(self.warnings),
         }  # fmt: skip
 
 
@@ -118,7 +121,7 @@ def convert(
     parents, missing, options = backed(rules, path, options)
     policy = FramePolicy(check, repair, "form2" in lossy, compare=not exact)
     how = _opening(format, references, limits, password, open_options)
-    with held(source, **how) as image:
+    with held(source, salvage=salvage, **how) as image:
         what = content(image, rules, policy, exact=exact)
         kept = _extracted(image, extract or {}, path)
         dropped = _dropped(weighed(image, what, rules, {*lossy, *kept}, options), kept)
@@ -135,7 +138,7 @@ def convert(
         return Converted(
             image.name, image.format, path, rules.name, image.size, written, files,
             tuple(loss for loss in dropped if loss != MADE), (*image.warnings, *odd),
-            time.monotonic() - began, dry_run, tried.bad,
+            time.monotonic() - began, dry_run, tried.bad, image.faults,
         )  # fmt: skip
 
 

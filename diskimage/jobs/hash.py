@@ -30,19 +30,23 @@ DATABASE = ("crc32", "md5", "sha1")  # what preservation databases have of a tra
 @dataclass(frozen=True, slots=True)
 class Hashed:
     """Digests by name of `size` bytes; `track` where they are of one track's stored frames; `bad`
-    the bytes that could not be read and count as zeros, where the rest was salvaged."""
+    the bytes that could not be read and count as zeros, where the rest was salvaged, `faults` what
+    was wrong in opening it."""
 
     size: int
     digests: Mapping[str, str]
     track: int | None = None
     warnings: tuple[Finding, ...] = ()
     bad: Ranges = field(default_factory=Ranges)
+    faults: tuple[Finding, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """One document."""
         document: dict[str, object] = {"size": self.size, "digests": dict(self.digests)}
         if self.bad:
             document["bad"] = [[r.start, r.length] for r in self.bad]
+        if self.faults:
+            document["faults"] = told(self.faults)
         if self.track is not None:
             document = {"track": self.track} | document
         return document | {"warnings": told(self.warnings)}
@@ -91,7 +95,7 @@ def hash(
     `salvage` reads all of it first, and takes as zeros and lists what cannot be read.
     Raises UsageError for a disc without data, or with several data tracks and none chosen.
     """
-    with opened(image, **how) as found:
+    with opened(image, salvage=salvage, **how) as found:
         device = found.device if track is None else _main(_track(found, track))
         if track is None:
             demand_one_data_track(found)
@@ -193,7 +197,7 @@ def _digested(
     digest(guarded(device), tuple(sums.values()), made)
     texts = {name: one.hexdigest() for name, one in sums.items()}
     said = (*image.warnings, *tried.reasons)
-    return Hashed(device.size, texts, track, said, tried.bad)
+    return Hashed(device.size, texts, track, said, tried.bad, image.faults)
 
 
 def _disc(image: Image) -> Disc:

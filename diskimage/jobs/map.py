@@ -12,7 +12,7 @@ from diskimage.engine.salvage import salvaged
 from diskimage.image import Image
 from diskimage.jobs.opening import Opening, opened, unasked, work
 from diskimage.layers.overlay import overlay_of
-from diskimage.model import Device, Extent, Kind
+from diskimage.model import Device, Extent, Finding, Kind
 from diskimage.ranges import Ranges
 from diskimage.runs import joined, view
 from diskimage.sources.anything import What
@@ -50,7 +50,8 @@ class Map:
     """An image's map. No row of it is kept: each look at the rows opens the image again.
 
     A map of millions of rows takes no more memory than one of a few. What opening raises, and what
-    the image's tables are wrong in, is raised where the rows are taken.
+    the image's tables are wrong in, is raised where the rows are taken. `faults` is what was wrong
+    in opening an image that is salvaged.
     """
 
     name: str
@@ -58,11 +59,13 @@ class Map:
     _image: What | Image = field(repr=False)
     _how: Opening = field(repr=False)
     bad: Ranges = field(default_factory=Ranges)
+    faults: tuple[Finding, ...] = ()
+    _salvage: bool = field(default=False, repr=False)
 
     @property
     def records(self) -> Iterator[Record]:
         """The rows, in order, as they are read."""
-        with opened(self._image, **self._how) as image:
+        with opened(self._image, salvage=self._salvage, **self._how) as image:
             yield from records(image, self.bad)
 
     @property
@@ -95,9 +98,9 @@ def map(
     if layer:
         how["references"] = "list"
     unasked(how)
-    with opened(image, **how) as found:
+    with opened(image, salvage=salvage, **how) as found:
         bad = salvaged(found.device, work(policy=found.policy))[1].bad if salvage else Ranges()
-        return Map(found.name, found.size, image, how, bad)
+        return Map(found.name, found.size, image, how, bad, found.faults, salvage)
 
 
 def records(image: Image, bad: Ranges = GOOD) -> Iterator[Record]:

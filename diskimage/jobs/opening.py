@@ -34,15 +34,15 @@ class Opening(TypedDict, total=False):
 
 
 @contextmanager
-def opened(what: What | Image, **how: Unpack[Opening]) -> Iterator[Image]:
+def opened(what: What | Image, *, salvage: bool = False, **how: Unpack[Opening]) -> Iterator[Image]:
     """As `held`, and ChangedError at the end where a file of the image changed meanwhile."""
-    with held(what, **how) as image:
+    with held(what, salvage=salvage, **how) as image:
         yield image
         image.unchanged()
 
 
 @contextmanager
-def held(what: What | Image, **how: Unpack[Opening]) -> Iterator[Image]:
+def held(what: What | Image, *, salvage: bool = False, **how: Unpack[Opening]) -> Iterator[Image]:
     """`what` as an open image, closed at the end; an Image stays its caller's."""
     from diskimage.image import Image, open  # a copy of bytes opens no image
 
@@ -54,7 +54,7 @@ def held(what: What | Image, **how: Unpack[Opening]) -> Iterator[Image]:
             raise UsageError("is open already, with its own options", file=what.name)
         yield what
         return
-    with open(what, **how) as image:
+    with open(what, salvage=salvage, **how) as image:
         yield image
 
 

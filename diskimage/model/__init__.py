@@ -19,6 +19,7 @@ from diskimage.model.extents import (
     Runs,
     Source,
 )
+from diskimage.model.faults import Faults
 from diskimage.model.formats import (
     Ability,
     Bid,
@@ -66,6 +67,7 @@ __all__ = [
     "Disc",
     "Encoder",
     "Extent",
+    "Faults",
     "Finding",
     "Folder",
     "Format",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 from diskimage.limits import Limits
 from diskimage.model.discs import Disc
 from diskimage.model.extents import Device, Source
 from diskimage.model.plans import Plan, Step
+
+if TYPE_CHECKING:
+    from diskimage.model.faults import Faults  # it holds findings
 
 Part: TypeAlias = Literal["structure", "chunks", "whole", "files"]
 """What a problem is one of: headers and tables; chunks and frames, each by itself; the hash of the
@@ -74,6 +77,11 @@ class Gate(Protocol):
 
     @property
     def limits(self) -> Limits: ...
+    @property
+    def faults(self) -> Faults:
+        """What of the file may be wrong and survived: `with gate.faults.surviving(): ...`."""
+        ...
+
     def warn(self, kind: str, message: str, at: int | None = None) -> None: ...
     def part(self, name: str, *, instead: tuple[str, ...] = ()) -> Source:
         """The part `name` beside the image, bytes only; `instead` names to try, with a warning,

@@ -11,8 +11,9 @@ from hypothesis import given, strategies as st
 
 from diskimage import codecs
 from diskimage.engine.copy import Work
-from diskimage.engine.salvage import GRAIN, Salvaged, salvaged, survey
+from diskimage.engine.salvage import GRAIN, salvaged, survey
 from diskimage.errors import CorruptError, IoError, LimitError, RefusedReferenceError
+from diskimage.layers.salvaged import Salvaged
 from diskimage.layers.table import Flat, Pages, Rule, TableDevice
 from diskimage.model import HOLE, Device, Extent, Kind, Runs
 from diskimage.ranges import Ranges

@@ -9,7 +9,7 @@ from diskimage.engine.read import source as device_source
 from diskimage.errors import MissingError, RefusedReferenceError
 from diskimage.gate import Known
 from diskimage.limits import LIMITS, Limits
-from diskimage.model import Device, Finding, Folder, Held, Source
+from diskimage.model import Device, Faults, Finding, Folder, Held, Source
 
 
 @dataclass
@@ -23,6 +23,7 @@ class OpenGate:
     secret: str | None = None
     locked: bool = False
     warnings: list[Finding] = field(default_factory=list)
+    faults: Faults = field(default_factory=Faults)
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
 
     def warn(self, kind: str, message: str, at: int | None = None) -> None:

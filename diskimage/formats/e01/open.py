@@ -11,10 +11,9 @@ from diskimage.formats.e01.chunks import Chunks, Entries, Last, by_code, most
 from diskimage.formats.e01.gathering import Found
 from diskimage.formats.e01.layout import LOGICAL, MAGIC, SEALED
 from diskimage.layers.chunks import ChunkDevice
-from diskimage.layers.overlay import Overlay
-from diskimage.layers.records import Placed
+from diskimage.layers.salvaged import Salvaged
 from diskimage.limits import MIB
-from diskimage.model import Bid, Device, Extent, Gate, Kind, Look, Source
+from diskimage.model import Bid, Device, Gate, Look, Source
 from diskimage.ranges import Ranges
 from diskimage.sources.joined import Joined, Stretch
 from diskimage.words import size_text
@@ -105,21 +104,8 @@ def _device(source: Source, gate: Gate, found: Found, *, newer: bool) -> Opened:
         most=most(volume.chunk),
         info=_info(found, bad, newer=newer),
     )
-    device: Device = Overlay(_marks(bad, chunks), chunks) if bad else chunks
+    device: Device = Salvaged(chunks, bad) if bad else chunks
     return Opened(device, chunks, found, tables, entries, bad)
-
-
-def _marks(bad: Ranges, chunks: ChunkDevice) -> Device:
-    """A layer that says of `bad` that it could not be read, and nothing of the rest."""
-    rows, done = [], 0
-    for start, length in bad:
-        if start > done:
-            rows.append(Extent(done, start - done, Kind.ABSENT))
-        rows.append(Extent(start, length, Kind.BAD))
-        done = start + length
-    if done < chunks.size:
-        rows.append(Extent(done, chunks.size - done, Kind.ABSENT))
-    return Placed(rows, chunks.block, chunks.info)
 
 
 def _info(found: Found, bad: Ranges, *, newer: bool) -> dict[str, object]:
