@@ -95,9 +95,9 @@ def test_a_wrong_map_is_seen_when_it_is_read(tmp_path: Path) -> None:
     for place, kind in ((at + 11, "checksum"), (at + 12, "corrupt"), (at + 20, "corrupt")):
         wrong = bytearray(content)
         wrong[place] ^= 0x80
-        path = written(tmp_path, bytes(wrong))
-        assert kind_of(path) == kind
-    assert [one.kind for one in check(path).problems] == [kind]  # once, not for every hunk
+        assert kind_of(written(tmp_path, bytes(wrong))) == kind
+    told = check(tmp_path / "a.chd").problems
+    assert [one.kind for one in told] == [kind]  # once, not for every hunk
 
 
 def test_a_wrong_map_is_expanded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
