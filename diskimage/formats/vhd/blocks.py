@@ -38,6 +38,10 @@ class Blocks:
         differencing = header.footer.type == layout.DIFFERENCING
         self._clear = Kind.ABSENT if differencing else Kind.ZERO
         self._whole = b"\xff" * header.bitmap
+        self._headers = header.headers
+        # a disk that grows has its footer at the end, wherever that is by then
+        footer = header.footer
+        self._tail = 0 if footer.copy else min(layout.FOOTER, source.size - footer.at)
         self._bitmaps = Pages(tables, BITMAPS)
         free = Kind.ABSENT if differencing else HOLE
         self._table = TableDevice(
@@ -88,8 +92,11 @@ class Blocks:
         """The bitmap of the block that a stored row is in."""
         start, skip = runs.start[row], runs.start[row] % self.block
         place, wrong = runs.at[row] - skip - self._header.bitmap, ""
-        if place < layout.FOOTER:
+        stop = runs.at[row] + runs.length[row]
+        if any(place < end and stop > at for at, end in self._headers):
             wrong = f"over the headers, at {place}"
+        elif stop > self._source.size - self._tail:
+            wrong = f"over the footer, at {place}"
         elif skip + runs.length[row] > self.block:  # neighbours with no bitmap between them
             wrong = "over another"
         if wrong:

@@ -117,6 +117,13 @@ class Header(NamedTuple):
         return -(-self.size // self.block)
 
     @property
+    def headers(self) -> tuple[tuple[int, int], ...]:
+        """(place, end) of the footer's copy, the header, and the table as far as it is used: no
+        block lies over them."""
+        at, table = self.footer.header_at, self.table_at
+        return (0, FOOTER), (at, at + HEADER.sizeof()), (table, table + 4 * self.used)
+
+    @property
     def bitmap(self) -> int:
         """Bytes of the sector bitmap before each block: a bit a sector, in whole sectors."""
         return bitmap_size(self.block)
