@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from diskimage.errors import CorruptError, TruncatedError
@@ -64,11 +64,12 @@ class Blocks:
     """
 
     def __init__(
-        self, disk: Disk, source: Source, tables: Source, table: Region, gate: Gate,
+        self, disk: Disk, source: Source, tables: Source, parts: Mapping[str, Region], gate: Gate,
         info: Mapping[str, object],
     ) -> None:  # fmt: skip
+        table = parts["the block table"]
         self.size, self.block, self.info = disk.size, disk.block, info
-        self._disk, self._source = disk, source
+        self._disk, self._source, self._parts = disk, source, parts
         pages = Pages(tables, gate.limits.table_resident)
         self._flat = Flat(pages, table.at, disk.entries, 8, "the block table")
         self._bitmaps = Pages(tables, BITMAPS)
@@ -107,16 +108,22 @@ class Blocks:
 
     def _pieces(self, start: int, stop: int) -> Iterator[Runs]:
         for runs in self._table.runs(start, stop):
-            self._behind_header(runs)
+            rows: Iterable[Runs] = (runs,)
             if Kind.BAD in runs.kind.tobytes():
-                yield from pack(row for one in view(runs) for row in self._closer(one))
-            else:
-                yield runs
+                rows = pack(row for one in view(runs) for row in self._closer(one))
+            for told in rows:
+                self._apart(told)
+                yield told
 
-    def _behind_header(self, runs: Runs) -> None:
+    def _apart(self, runs: Runs) -> None:
+        """No block lies over what is none: CorruptError."""
         for row, at in enumerate(runs.at):
-            if at < MIB and runs.kind[row] == Kind.DATA:
-                raise self._corrupt(runs.start[row], f"is stored over the header, at {at}")
+            if runs.kind[row] != Kind.DATA:
+                continue
+            stop = at + runs.length[row]
+            for name, part in self._parts.items():
+                if at < part.at + part.length and stop > part.at:
+                    raise self._corrupt(runs.start[row], f"is stored over {name}, at {at}")
 
     def _closer(self, extent: Extent) -> Iterator[Extent]:
         """The rows of an extent; those of one that the table alone does not tell, by block."""

@@ -39,9 +39,8 @@ def check(source: Source, gate: Gate) -> Iterator[Finding]:
     if 8 * disk.entries > table.length:
         raise CorruptError("the block table is too short", file=source.name, at=table.at)
     taken = _Taken(file.size)
-    parts = (Region(0, MIB), Region(header.log_at, header.log_length), *regions.values())
-    for name, part in zip(("header", "log", "metadata", "block table"), parts, strict=True):
-        yield from taken.by(f"the {name}", part.at, part.length, part.at)
+    for name, part in layout.parts(header, regions).items():
+        yield from taken.by(name, part.at, part.length, part.at)
     yield from _blocks(disk, file, table, taken)
 
 

@@ -5,6 +5,7 @@ Facts: Microsoft, [MS-VHDX] "Virtual Hard Disk v2 File Format"; QEMU block/vhdx.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -220,6 +221,16 @@ def regions(source: Source, gate: Gate) -> dict[UUID, Region]:
         if kind not in found:
             raise CorruptError(f"there is no region of its {name}", file=source.name, at=at)
     return found
+
+
+def parts(header: Header, regions: Mapping[UUID, Region]) -> dict[str, Region]:
+    """What of the file is no block's, by name."""
+    return {
+        "the header": Region(0, MIB),
+        "the log": Region(header.log_at, header.log_length),
+        "the metadata": regions[METADATA],
+        "the block table": regions[BAT],
+    }
 
 
 def _rows(raw: bytes, head: Any, row: Any, source: Source, at: int, what: str) -> list[Any]:

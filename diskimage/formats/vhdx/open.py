@@ -50,7 +50,8 @@ def open_vhdx(source: Source, gate: Gate) -> Device:
         text = f"a block table of {table.length} bytes, the disk needs {disk.entries} entries"
         raise CorruptError(text, file=source.name, at=table.at)
     pending = Pending(file, log.SECTOR)
-    layer = Blocks(disk, file, pending, table, gate, info(header, disk, entries, source))
+    shown = info(header, disk, entries, source)
+    layer = Blocks(disk, file, pending, layout.parts(header, regions), gate, shown)
     parent = _parent(disk, source, gate) if disk.differencing else None
     whole = layer if parent is None else Overlay(layer, parent)
     room = Table(layer, whole, disk, table, Headers(header), source, file, pending)
