@@ -144,3 +144,6 @@ def _judge(header: Header, source: Source, limits: Limits) -> None:
     end = header.map_at + 4 * header.blocks
     if header.blocks and header.data_at < end:
         raise CorruptError(f"data from {header.data_at} overlap the map to {end}", file=name)
+    if header.data_at % SECTOR and header.data_at != end:
+        text = f"data from {header.data_at}, no sector's beginning and not the map's end"
+        raise CorruptError(text, file=name, at=0x158)
