@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from diskimage.errors import CorruptError, TruncatedError
+from diskimage.limits import MIB
 from diskimage.model import Source
 
 if TYPE_CHECKING:
     from construct import Construct
+
+STEP = MIB  # bytes that are searched at once
 
 
 def read(source: Source, at: int, length: int, what: str) -> bytearray:
@@ -37,6 +41,18 @@ def demand(source: Source, at: int, length: int, what: str) -> None:
             at=min(at, source.size),
             remedy="the file is cut short: copy or download it again",
         )
+
+
+def positions(source: Source, at: int, mark: bytes) -> Iterator[int]:
+    """Where `mark` stands in `source` from byte `at` on, ascending."""
+    over = len(mark) - 1
+    while at < source.size - over:
+        window = read(source, at, min(STEP + over, source.size - at), "a search")
+        found = window.find(mark)
+        while found >= 0:
+            yield at + found
+            found = window.find(mark, found + 1)
+        at += STEP
 
 
 def struct(layout: Construct[Any, Any], source: Source, at: int, what: str) -> Any:

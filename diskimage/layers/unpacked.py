@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from diskimage.errors import DiskImageError, LimitError
+from diskimage.errors import CorruptError, DiskImageError, LimitError
+from diskimage.layers.salvaged import Salvaged
 from diskimage.layers.series import is_first, parts
 from diskimage.limits import Limits
-from diskimage.model import Checking, Finding, Gate, Held, Option, Runs, Source
+from diskimage.model import Checking, Device, Faults, Finding, Gate, Held, Option, Runs, Source
+from diskimage.ranges import Ranges
 from diskimage.runs import pack, whole
 from diskimage.sources.entries import Entries, entries_of
 from diskimage.sources.joined import Joined, Stretch
@@ -56,20 +58,41 @@ def whole_file(source: Source, gate: Gate) -> Source:
     return Joined(source.name, (Stretch(part, 0, part.size) for part in found))
 
 
-def open_packed(source: Source, gate: Gate, way: Way, index: str | None = None) -> PackedDevice:
+def open_packed(source: Source, gate: Gate, way: Way, index: str | None = None) -> Device:
     """The plain bytes of a file as a disk. Raises what finding entries does."""
     file = whole_file(source, gate)
     find = partial(way.find, file, gate)
+    index = None if gate.faults.salvaging else index  # of a damaged file none is kept
     entries, how = entries_of(file, way.name, find, index, gate.limits)
+    if gate.faults.found and not entries.size:
+        raise CorruptError(f"nothing of it can be read: {gate.faults.found[0].message}")
     if how == "found again":
         gate.warn("index", f"{index} was of the file as it was, and has been made again")
     unpacked = unpacked_of(file, way, entries)
     if entries.size % SECTOR:
         gate.warn("size", f"{entries.size} plain bytes are no whole number of sectors")
-    _judge(unpacked, gate)
+    bad = _lost(unpacked, entries, gate.faults)
+    if not bad:
+        _judge(unpacked, gate)
     facts = {key: fact for key, fact in way.facts(file, entries).items() if fact is not None}
     facts |= {"packed_size": file.size, "entries": len(entries.starts)}
-    return PackedDevice(unpacked, facts)
+    device = PackedDevice(unpacked, facts)
+    return Salvaged(device, bad) if bad else device
+
+
+def _lost(unpacked: Unpacked, entries: Entries, faults: Faults) -> Ranges:
+    """The stretches that do not decode, where somebody salvages; all are decoded then.
+
+    Such a stretch is lost whole: what comes of it before its fault is held against no sum.
+    """
+    bad: list[tuple[int, int]] = []
+    for number, error in unpacked.verify() if faults.salvaging else ():
+        if entries.places[number] >= 0:  # else it is noted
+            with faults.surviving():
+                raise error
+        start, stop = unpacked.stretch(number)
+        bad.append((start, stop - start))
+    return Ranges(bad)
 
 
 def _judge(unpacked: Unpacked, gate: Gate) -> None:
@@ -93,7 +116,12 @@ def _inner_name(name: str) -> str:
 
 def unpacked_of(file: Source, way: Way, entries: Entries) -> Unpacked:
     """The plain bytes between `entries`."""
-    decode = partial(way.decode, file, entries)
+
+    def decode(number: int) -> Iterator[memoryview | bytes]:
+        if entries.places[number] < 0:
+            raise CorruptError("plain bytes of what is damaged", file=file.name)
+        return way.decode(file, entries, number)
+
     return Unpacked(file.name, entries.starts, entries.size, decode)
 
 
@@ -109,7 +137,7 @@ def judged(source: Source, size: int, limits: Limits) -> None:
 def check_packed(source: Source, gate: Gate, way: Way, what: str) -> Checking:
     """Every stretch decoded, each of which has `what` to be held against."""
     file = whole_file(source, gate)
-    for error in unpacked_of(file, way, way.find(file, gate)).verify():
+    for _, error in unpacked_of(file, way, way.find(file, gate)).verify():
         yield problem(error)
     return Held(what)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Self
 
 from diskimage.errors import (
     ChecksumError,
@@ -16,6 +15,7 @@ from diskimage.errors import (
     MissingError,
     TruncatedError,
 )
+from diskimage.limits import LIMITS
 from diskimage.model.formats import Finding
 from diskimage.words import escape
 
@@ -34,16 +34,22 @@ class Faults:
     salvaging: bool = False
     found: list[Finding] = field(default_factory=list)
 
-    @contextmanager
-    def surviving(self) -> Iterator[None]:
-        """Raise what is raised inside; where somebody salvages note a fault, and go on behind."""
-        try:
-            yield
-        except SURVIVED as error:
-            if not self.salvaging:
-                raise
-            self.note(error)
+    def surviving(self) -> Self:
+        """A scope: what is raised in it is raised, or noted where somebody salvages."""
+        return self
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> bool:
+        if not self.salvaging or not isinstance(error, SURVIVED):
+            return False
+        self.note(error)
+        return True
 
     def note(self, error: ContentError | MediumError) -> None:
-        """One more fault."""
-        self.found.append(Finding(error.kind, escape(str(error)), error.at))
+        """One more fault; of very many the first are told."""
+        if len(self.found) < LIMITS.problems:
+            self.found.append(Finding(error.kind, escape(str(error)), error.at))

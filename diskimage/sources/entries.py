@@ -34,9 +34,9 @@ _NONE = 0xFFFFFFFF  # length of a window that is none: a stretch that needs noth
 
 
 class Entries(NamedTuple):
-    """Entries in columns: `starts` are plain bytes, `places` bits of the packed file, `notes` a
-    number of the format's own. `windows` are what stretches need of what comes before, by zlib,
-    None where nothing; empty where none of them does."""
+    """Entries in columns: `starts` are plain bytes, `places` bits of the packed file (-1 of a
+    stretch that is lost), `notes` a number of the format's own. `windows` are what stretches need
+    of what comes before, by zlib, None where nothing; empty where none of them does."""
 
     starts: array[int]
     places: array[int]

@@ -80,8 +80,8 @@ class Unpacked:
             at += len(part)
         return max(0, stop - first)
 
-    def verify(self) -> Iterator[DiskImageError]:
-        """Decode all of it, keeping nothing; an error for each stretch that does not decode."""
+    def verify(self) -> Iterator[tuple[int, DiskImageError]]:
+        """Decode all of it, keeping nothing; the stretches that do not decode, and why."""
         for number in range(len(self._starts)):
             start, stop = self.stretch(number)
             try:
@@ -89,7 +89,7 @@ class Unpacked:
                 if done != stop - start:
                     raise self._wrong(number, done)
             except DiskImageError as error:
-                yield error
+                yield number, error
 
     def _kept(self, number: int) -> bytearray:
         """A stretch whole, decoded by whoever comes first."""

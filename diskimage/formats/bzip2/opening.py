@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from diskimage.errors import ChecksumError, ContentError, CorruptError, TruncatedError
 from diskimage.formats.bzip2.blocks import Mark, marks, plain, sum_of
-from diskimage.layers.unpacked import PackedDevice, Way, judged, open_packed, problem, whole_file
-from diskimage.model import Checking, Gate, Held, Source
+from diskimage.layers.unpacked import Way, judged, open_packed, problem, whole_file
+from diskimage.model import Checking, Device, Gate, Held, Source
 from diskimage.parse import read
 from diskimage.pool import default_threads, ordered
 from diskimage.sources.entries import Entries
@@ -31,7 +31,7 @@ class Found(NamedTuple):
     error: ContentError | None = None
 
 
-def open_bzip2(source: Source, gate: Gate, *, index: str | None = None) -> PackedDevice:
+def open_bzip2(source: Source, gate: Gate, *, index: str | None = None) -> Device:
     """The plain bytes as a disk. Raises ContentError, and what keeping an `index` does."""
     return open_packed(source, gate, WAY, index)
 
@@ -49,13 +49,14 @@ def find(source: Source, gate: Gate) -> Entries:
     """The blocks, all decoded to count their bytes; `notes` are their bits."""
     starts, places, notes = array("q"), array("q"), array("q")
     size = 0
-    for one in _blocks(source, gate):
-        if one.size:
-            starts.append(size)
-            places.append(one.mark.bit)
-            notes.append(one.stop - one.mark.bit)
-        size += one.size
-        judged(source, size, gate.limits)
+    with gate.faults.surviving():  # a block does not tell its plain bytes: none has a place behind
+        for one in _blocks(source, gate):
+            if one.size:
+                starts.append(size)
+                places.append(one.mark.bit)
+                notes.append(one.stop - one.mark.bit)
+            size += one.size
+            judged(source, size, gate.limits)
     return Entries(starts, places, size, notes, [])
 
 

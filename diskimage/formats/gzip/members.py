@@ -10,6 +10,7 @@ from typing import NamedTuple
 from diskimage.codecs.crc32 import Crc32
 from diskimage.errors import (
     ChecksumError,
+    ContentError,
     CorruptError,
     LimitError,
     TruncatedError,
@@ -28,7 +29,7 @@ from diskimage.kernels.inflate import (
 )
 from diskimage.limits import KIB, MIB
 from diskimage.model import Source
-from diskimage.parse import read
+from diskimage.parse import positions, read
 
 MAGIC = b"\x1f\x8b"
 _DEFLATE = 8
@@ -38,6 +39,8 @@ _LONGEST = 256 * KIB  # of a header; its extra field has at most 64 KiB
 TRAILER = 8
 PIECE = MIB
 NEVER = 1 << 62
+RATIO = 1032  # plain bytes of a coded one, at most
+SECTOR = 512  # what a medium loses at least
 
 
 class Header(NamedTuple):
@@ -152,6 +155,9 @@ class _ByKernel:
         while told == MORE:
             told = inflate(self._coded, out, 0, min(start + most, NEVER), place, self._memory)
             if told == MORE and not self._refill():
+                if place[1] > start:
+                    told = FULL  # what there is first
+                    break
                 raise cut(self._source)
         if told < 0:
             why = "goes back before its beginning" if told == FAR else "is no deflate"
@@ -167,11 +173,11 @@ class _ByKernel:
         """Read on; False at the end of the file."""
         used = self._place[0] >> 3
         left = len(self._coded) - used
-        self._low += used
-        self._place[0] &= 7
-        length = min(MIB + left, self._source.size - self._low)
+        length = min(MIB + left, self._source.size - self._low - used)
         if length <= left:
             return False
+        self._low += used
+        self._place[0] &= 7
         self._coded = bytes(read(self._source, self._low, length, "a member"))
         return True
 
@@ -242,6 +248,22 @@ class Walk:
         """The last plain bytes of the member."""
         return self._way.window()
 
+    @property
+    def inside(self) -> bool:
+        """Whether it stands inside of a member, where it stopped."""
+        return self._inside
+
+    @property
+    def truncated(self) -> bool:
+        """Whether no byte of the file is left in front of it."""
+        return self._way.bit > 8 * (self._source.size - TRAILER)
+
+    def skip(self, plain: int, member: int) -> None:
+        """Go on with the member at byte `member`, before which are `plain` bytes."""
+        self.plain = self.begun = plain
+        self.member, self._inside = member, False
+        self.members, self.garbage = self.members + 1, -1
+
     def pieces(self) -> Iterator[tuple[memoryview, int]]:
         """(piece, FULL | BORDER | END) to the end of the file; END behind the trailer of a member.
 
@@ -294,3 +316,42 @@ def padding(source: Source, at: int) -> bool:
         if piece.count(0) != len(piece):
             return False
     return True
+
+
+def following(source: Source, member: int, least: int) -> tuple[int, int] | None:
+    """Where the member behind the damaged one at byte `member` begins, and the plain bytes of that,
+    `least` or more; None where that is not sure.
+
+    A member of BGZF tells its own length. Of others the next one has to be sound, and what is
+    before it the end of the damaged one: no run of zeros, which might hide members between.
+    """
+    try:
+        told = header(source, member).whole
+    except ContentError:
+        told = 0
+    if told:
+        at = member + told
+        begins = at < source.size - TRAILER and bytes(read(source, at, 2, "a member")) == MAGIC
+        return (at, _length_before(source, at)) if begins else None
+    for at in positions(source, member + 10 + TRAILER, MAGIC + bytes([_DEFLATE])):
+        length = _length_before(source, at)
+        if least <= length <= RATIO * (at - member) and _sound(source, at):
+            hole = next(positions(source, member, bytes(SECTOR)), source.size)
+            return None if hole < at else (at, length)
+    return None
+
+
+def _length_before(source: Source, at: int) -> int:
+    return int.from_bytes(read(source, at - 4, 4, "a trailer"), "little")
+
+
+def _sound(source: Source, at: int) -> bool:
+    """Whether a member begins at `at` that has its CRC, and behind it is another or nothing."""
+    walk = Walk(source, 8 * at, None)
+    try:
+        if all(told != END for _, told in walk.pieces()):
+            return False
+    except ContentError:
+        return False
+    end = walk.member
+    return end == source.size or bytes(read(source, end, 2, "a member")[:2]) == MAGIC

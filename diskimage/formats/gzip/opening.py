@@ -7,21 +7,22 @@ from collections.abc import Iterator
 
 from diskimage.codecs.crc32 import Crc32, behind
 from diskimage.errors import ChecksumError, ContentError, CorruptError
-from diskimage.formats.gzip.members import NEVER, TRAILER, Walk, header, padding
+from diskimage.formats.gzip.members import NEVER, TRAILER, Walk, following, header, padding
 from diskimage.kernels.inflate import BORDER, END
-from diskimage.layers.unpacked import PackedDevice, Way, open_packed, problem, whole_file
+from diskimage.layers.unpacked import Way, open_packed, problem, whole_file
 from diskimage.limits import MIB
-from diskimage.model import Checking, Gate, Held, Source
+from diskimage.model import Checking, Device, Gate, Held, Source
 from diskimage.parse import read
 from diskimage.sources.entries import Entries, kept, window
 
 SPAN = 4 * MIB  # plain bytes between two entries: 10 ms of decoding for a read at random
 DEARER = 8 * MIB  # of windows: each time so many are kept, entries come half as often
 GROUP = MIB  # plain bytes of neighbouring members that are decoded together
+CUT = -2  # the note of a stretch that the file's end cuts: it has no trailer
 LAST = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")  # of a BGZF file
 
 
-def open_gzip(source: Source, gate: Gate, *, index: str | None = None) -> PackedDevice:
+def open_gzip(source: Source, gate: Gate, *, index: str | None = None) -> Device:
     """The plain bytes as a disk. Raises ContentError, and what keeping an `index` does."""
     return open_packed(source, gate, WAY, index)
 
@@ -39,7 +40,7 @@ def check(source: Source, gate: Gate) -> Checking:
 def find(source: Source, gate: Gate) -> Entries:
     """Where one can begin: told by BGZF members, else found in a pass that checks every member."""
     first = header(source, 0)
-    told = _bgzf(source, gate) if first.whole else None
+    told = _bgzf(source, gate) if first.whole and not gate.faults.salvaging else None
     return told or _Finder(source).run(gate)
 
 
@@ -110,17 +111,49 @@ class _Finder:
         self._within = False  # whether this stretch began inside of a member
 
     def run(self, gate: Gate) -> Entries:
-        """Raises ContentError for a member that is not sound."""
+        """Raises ContentError for a member that is not sound, unless that is survived."""
         walk = self._walk
         walk.border = self._span
-        for _, told in walk.pieces():
+        while True:
+            with gate.faults.surviving():
+                self._pass(gate)
+                break
+            if not self._behind():
+                break
+        # of nothing: the last member's end is an entry, or sums itself
+        self._notes.append(CUT if walk.inside else -1)
+        return _entries(self._starts, self._places, walk.plain, self._notes, self._windows)
+
+    def _pass(self, gate: Gate) -> None:
+        for _, told in self._walk.pieces():
             if told == BORDER:
                 self._inside()
             elif told == END:
                 self._between()
-        self._notes.append(-1)  # of nothing: the last member's end is an entry, or sums itself
         self._rest(gate)
-        return _entries(self._starts, self._places, walk.plain, self._notes, self._windows)
+
+    def _behind(self) -> bool:
+        """Pass the member that is at fault, which is lost; False where nothing follows.
+
+        Of one that the file's end cuts, all that was decoded is kept.
+        """
+        walk, source = self._walk, self._source
+        begun = walk.begun if walk.inside else walk.plain
+        found = following(source, walk.member, walk.plain - begun)
+        if found is None and walk.inside and walk.truncated:
+            return False
+        while len(self._starts) > 1 and self._starts[-1] >= begun:
+            self._starts.pop(), self._places.pop(), self._windows.pop(), self._notes.pop()
+        self._within, self._before = False, 0
+        if found is None:
+            walk.skip(begun, source.size)
+            return False
+        place, length = found
+        self._add(begun, -1, None, -1)
+        self._add(begun + length, 8 * place, None, -1)
+        walk.skip(begun + length, place)
+        walk.border = walk.plain + self._span
+        return True
 
     def _inside(self) -> None:
         """An entry here, inside of a member."""
@@ -159,10 +192,15 @@ class _Finder:
         self._windows.append(packed)
 
     def _rest(self, gate: Gate) -> None:
-        """What follows the last member, as gzip takes it: zeros are padding, the rest ignored."""
-        at = self._walk.garbage
-        if at >= 0 and not padding(self._source, at):
-            rest = self._source.size - at
+        """What follows the last member, as gzip takes it: zeros are padding, the rest ignored.
+
+        Raises CorruptError where it is salvaged and a sound member follows all the same.
+        """
+        at, source = self._walk.garbage, self._source
+        if at >= 0 and not padding(source, at):
+            rest = source.size - at
+            if gate.faults.salvaging and following(source, at, 0) is not None:
+                raise CorruptError("no member where one should be", file=source.name, at=at)
             gate.warn("garbage", f"{rest} bytes after the last member are not read", at)
 
 
@@ -170,21 +208,23 @@ def decode(source: Source, entries: Entries, number: int) -> Iterator[memoryview
     """The plain bytes of a stretch. Raises CorruptError, ChecksumError, TruncatedError."""
     places, starts, told_sum = entries.places, entries.starts, entries.notes[number]
     last = number + 1 == len(places)
-    stop = NEVER if last else places[number + 1]
+    told_stop = not last and places[number + 1] >= 0  # not of what is lost
+    stop = places[number + 1] if told_stop else NEVER
     walk = Walk(source, places[number], window(entries, number))
     walk.border = (entries.size if last else starts[number + 1]) - starts[number]
     crc = Crc32()
-    for piece, _ in walk.pieces():
+    for piece, told in walk.pieces():
         if told_sum >= 0:
             crc.update(piece)
         if piece:
             yield piece
-        if walk.bit >= stop:
+        whole = walk.plain >= walk.border and (told == END or told_sum == CUT)
+        if walk.bit >= stop or (whole and not told_stop):
             break
     if told_sum >= 0 and crc.value != told_sum:
         raise ChecksumError("plain bytes have not the sum that their index tells",
                             file=source.name, at=places[number] >> 3)  # fmt: skip
-    if not last and walk.bit != stop:
+    if told_stop and walk.bit != stop:
         raise CorruptError("a member ends elsewhere than it tells", file=source.name,
                            at=walk.bit >> 3)  # fmt: skip
 

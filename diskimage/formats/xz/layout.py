@@ -16,7 +16,7 @@ from diskimage.errors import (
     TruncatedError,
     UnsupportedError,
 )
-from diskimage.limits import KIB, Limits
+from diskimage.limits import KIB, MIB, Limits
 from diskimage.model import Source
 from diskimage.parse import read
 
@@ -24,6 +24,8 @@ MAGIC = b"\xfd7zXZ\0"
 FOOTER = b"YZ"
 SIZE = 12  # of a stream's header, and of its footer
 CHECKS = {0: "no check", 1: "CRC-32", 4: "CRC-64", 10: "SHA-256"}
+CHECKED = (0, *[4] * 3, *[8] * 3, *[16] * 3, *[32] * 3, *[64] * 3)  # bytes of a check
+INDEX = 16 * MIB  # of an index that is read from its beginning: two million blocks
 _SEARCHED = 64 * KIB  # for the end of the last stream, where the file ends in something else
 
 
@@ -173,3 +175,15 @@ def end_of(records: bytes, count: int, check: int) -> bytes:
     index += zlib.crc32(index).to_bytes(4, "little")
     body = (len(index) // 4 - 1).to_bytes(4, "little") + bytes((0, check))
     return index + zlib.crc32(body).to_bytes(4, "little") + body + FOOTER
+
+
+def index_end(source: Source, at: int) -> int:
+    """Where the index at `at` ends, by its own numbers. CorruptError, TruncatedError."""
+    data = bytes(read(source, at, min(INDEX, source.size - at), "an index"))
+    try:
+        count, place = number(data, 1)
+        for _ in range(2 * count):
+            _, place = number(data, place)
+    except (ValueError, IndexError):
+        raise CorruptError("an index that has no end", file=source.name, at=at) from None
+    return at + padded(place) + 4

@@ -8,17 +8,16 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from diskimage.errors import ChecksumError, CorruptError, LimitError, UnsupportedError
+from diskimage.formats.xz.forward import MEMORY, rest, survived
 from diskimage.formats.xz.layout import CHECKS, coded, end_of, header, padded, streams
-from diskimage.layers.unpacked import PackedDevice, Way, check_packed, open_packed
+from diskimage.layers.unpacked import Way, check_packed, open_packed
 from diskimage.limits import MIB
-from diskimage.model import Checking, Gate, Source
+from diskimage.model import Checking, Device, Gate, Source
 from diskimage.parse import read
 from diskimage.sources.entries import Entries
 
-MEMORY = 128 * MIB  # of a decoder: the largest preset's dictionary of 64 MiB needs 65
 
-
-def open_xz(source: Source, gate: Gate) -> PackedDevice:
+def open_xz(source: Source, gate: Gate) -> Device:
     """The plain bytes as a disk. Raises ContentError."""
     return open_packed(source, gate, WAY)
 
@@ -29,7 +28,14 @@ def check(source: Source, gate: Gate) -> Checking:
 
 
 def find(source: Source, gate: Gate) -> Entries:
-    """The blocks, as the indexes of all streams tell them; in `notes` unpadded bytes and check."""
+    """The blocks, as the indexes of all streams tell them, or what is salvaged without; in `notes`
+    unpadded bytes and check."""
+    with gate.faults.surviving():
+        return _indexed(source, gate)
+    return survived(source, gate)
+
+
+def _indexed(source: Source, gate: Gate) -> Entries:
     starts, places, notes, size = array("q"), array("q"), array("q"), 0
     for stream in streams(source, gate.limits):
         at = stream.at + 12
@@ -60,6 +66,9 @@ def decode(source: Source, entries: Entries, number: int) -> Iterator[bytes]:
     starts, note, at = entries.starts, entries.notes[number], entries.places[number] >> 3
     unpadded, check = note >> 4, note & 15
     left = (starts[number + 1] if number + 1 < len(starts) else entries.size) - starts[number]
+    if not unpadded:
+        yield from _as_far(rest(source, at, check), left)
+        return
     tail = end_of(coded(unpadded) + coded(left), 1, check)
     decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MEMORY)
     try:
@@ -82,6 +91,14 @@ def decode(source: Source, entries: Entries, number: int) -> Iterator[bytes]:
         pass  # what follows its end is not fed
     if left or not decoder.eof:
         raise CorruptError("a block is shorter than its index tells", file=source.name, at=at)
+
+
+def _as_far(pieces: Iterator[bytes], left: int) -> Iterator[bytes]:
+    """The first `left` bytes of `pieces`: what was there of a block when it was salvaged."""
+    while left:
+        piece = next(pieces)[:left]
+        left -= len(piece)
+        yield piece
 
 
 def _fed(source: Source, at: int, length: int, head: bytes, tail: bytes) -> Iterator[bytes]:

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from diskimage.errors import CorruptError, LimitError, TruncatedError, UnsupportedError
+from diskimage.errors import (
+    CorruptError,
+    DiskImageError,
+    LimitError,
+    TruncatedError,
+    UnsupportedError,
+)
 from diskimage.limits import Limits
 from diskimage.model import Source
-from diskimage.parse import read
+from diskimage.parse import positions, read
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 SKIPPED = range(0x184D2A50, 0x184D2A60)
@@ -20,6 +26,7 @@ FOOTER = 9
 _OLD = {0x1EB52FFD: "0.1", **{0xFD2FB520 + n: f"0.{n}" for n in range(2, 8)}}
 _LONGEST = 18  # of a frame's header
 _BLOCK = 128 * 1024
+SECTOR = 512  # what a medium loses at least
 _RLE, _RESERVED = 1, 3
 
 
@@ -103,6 +110,32 @@ def _whole(source: Source, found: Frame) -> Frame:
 
 def _cut(source: Source) -> TruncatedError:
     return TruncatedError("the file ends inside of a frame", file=source.name, at=source.size)
+
+
+def told_plain(source: Source, at: int) -> int:
+    """The plain bytes that the header of the frame at `at` tells; -1 where it tells none."""
+    head = bytes(read(source, at, min(_LONGEST, source.size - at), "a frame"))
+    if len(head) < 5 or head[:4] != MAGIC or head[4] & 8:
+        return -1
+    length, _, plain = _fields(head, head[4])
+    return plain if length <= len(head) else -1
+
+
+def following(source: Source, at: int, limits: Limits) -> int:
+    """Where a sound frame begins behind the damaged one at `at`, or the end of the file.
+
+    No run of zeros is between, which might hide frames; behind it is another one or nothing.
+    """
+    for begin in positions(source, at + 1, MAGIC):
+        try:
+            end = frame(source, begin, limits).end
+        except DiskImageError:
+            continue
+        magic = bytes(read(source, end, min(4, source.size - end), "a frame"))
+        if not magic or magic == MAGIC or int.from_bytes(magic, "little") in SKIPPED:
+            hole = next(positions(source, at, bytes(SECTOR)), source.size)
+            return source.size if hole < begin else begin
+    return source.size
 
 
 def table(source: Source, limits: Limits) -> list[tuple[int, int]] | None:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import IO, cast
 
-from diskimage.errors import ChecksumError, CorruptError, LimitError
-from diskimage.formats.zstd.layout import SEEKABLE, frame, table
-from diskimage.layers.unpacked import PackedDevice, Way, check_packed, judged, open_packed
+from diskimage.errors import ChecksumError, ContentError, CorruptError, LimitError, TruncatedError
+from diskimage.formats.zstd.layout import SEEKABLE, following, frame, table, told_plain
+from diskimage.layers.unpacked import Way, check_packed, judged, open_packed
 from diskimage.limits import LIMITS, MIB, Limits
-from diskimage.model import Checking, Gate, Source
+from diskimage.model import Checking, Device, Gate, Source
 from diskimage.parse import read
 from diskimage.sources.entries import Entries
 
 GROUP = MIB  # plain bytes of neighbouring frames that are decoded together
 
 
-def open_zstd(source: Source, gate: Gate, *, index: str | None = None) -> PackedDevice:
+def open_zstd(source: Source, gate: Gate, *, index: str | None = None) -> Device:
     """The plain bytes as a disk. Raises ContentError, and what keeping an `index` does."""
     return open_packed(source, gate, _way(gate.limits), index)
 
@@ -31,29 +32,58 @@ def check(source: Source, gate: Gate) -> Checking:
 def find(source: Source, gate: Gate) -> Entries:
     """The frames, neighbouring small ones as one; those that do not tell their plain bytes are
     decoded to count them. `notes` are the bytes of each stretch in the file."""
-    return _entries(table(source, gate.limits) or _walked(source, gate.limits))
+    if gate.faults.salvaging:
+        return _entries(_survived(source, gate), 0)
+    return _entries(table(source, gate.limits) or _walked(source, 0, gate.limits))
 
 
-def _walked(source: Source, limits: Limits) -> Iterator[tuple[int, int]]:
-    """(stored, plain) of every frame."""
-    at = 0
+def _walked(source: Source, at: int, limits: Limits) -> Iterator[tuple[int, int]]:
+    """(stored, plain) of every frame from byte `at` on."""
     while at < source.size:
         end, plain = frame(source, at, limits)
         yield end - at, _counted(source, at, end, limits) if plain < 0 else plain
         at = end
 
 
-def _entries(frames: Iterable[tuple[int, int]]) -> Entries:
+def _survived(source: Source, gate: Gate) -> Iterator[tuple[int, int]]:
+    """As `_walked`, past frames that are damaged, and what there is of one that the end cuts.
+
+    The stored bytes of what is lost are negative. Where a damaged frame does not tell its plain
+    bytes nothing behind it has a place, unless a table tells.
+    """
+    found, limits, at = gate.faults.found, gate.limits, 0
+    if (told := table(source, limits)) is not None:
+        yield from told
+        return
+    while at < source.size:
+        with gate.faults.surviving():
+            for row in _walked(source, at, limits):
+                yield row
+                at += row[0]
+            return
+        plain, got, behind = told_plain(source, at), 0, following(source, at, limits)
+        if behind == source.size and found[-1].kind == TruncatedError.kind:
+            with suppress(ContentError):
+                got = _counted(source, at, behind, limits)
+                yield behind - at, got
+        if plain < 0:
+            return
+        if plain > got:
+            yield at - behind, plain - got
+        at = behind
+
+
+def _entries(frames: Iterable[tuple[int, int]], group: int = GROUP) -> Entries:
     starts, places, notes = array("q"), array("q"), array("q")
     at = size = 0
     for stored, plain in frames:
-        if plain and (not starts or size - starts[-1] >= GROUP or plain >= GROUP):
+        if plain and (not starts or size - starts[-1] >= group or plain >= group):
             starts.append(size)
-            places.append(8 * at)
+            places.append(8 * at if stored >= 0 else -1)
             notes.append(0)
         if notes:
             notes[-1] += stored
-        at, size = at + stored, size + plain
+        at, size = at + abs(stored), size + plain
     return Entries(starts, places, size, notes, [])
 
 
