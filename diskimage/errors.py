@@ -234,6 +234,14 @@ class NoSpaceError(MediumError):
     kind, exit_code = "no-space", 6
 
 
+_REMEDIES = {
+    _errno.EACCES: "ask for the permission, or choose another place",
+    _errno.EPERM: "ask for the permission, or choose another place",
+    _errno.EROFS: "choose a place that can be written to",
+    _errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
 def from_os(error: OSError, file: str | None, *, at: int | None = None) -> DiskImageError:
     """The library's error for an `OSError`, its number kept."""
     code = error.errno
@@ -242,12 +250,15 @@ def from_os(error: OSError, file: str | None, *, at: int | None = None) -> DiskI
         remedy = "free space on the target, or choose another place"
         return NoSpaceError(text, file=file, at=at, errno=code, remedy=remedy)
     if code in (_errno.ENOENT, _errno.ENOTDIR):
+        if file == "":
+            return MissingError("a name is empty", errno=code, remedy="name a file")
         return MissingError("no such file", file=file, errno=code, remedy="check the name")
     if code == _errno.EEXIST:
         return ExistsError("already exists", file=file, errno=code, remedy="use --overwrite")
     if code == _errno.EBUSY:
         return BusyError("in use", file=file, errno=code, remedy="unmount or release it first")
     if code == _errno.EISDIR:
-        return UnsupportedError("is a directory, not an image", file=file, errno=code)
-    remedy = "check the medium and the permissions"
+        text, remedy = "is a directory, not an image", "name a file in it"
+        return UnsupportedError(text, file=file, errno=code, remedy=remedy)
+    remedy = _REMEDIES.get(code or 0, "check the medium and the permissions")
     return IoError(text, file=file, at=at, errno=code, remedy=remedy)

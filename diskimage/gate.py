@@ -393,5 +393,6 @@ def _judged(name: str, file: str) -> str:
 def checked_policy(policy: Policy) -> Policy:
     """`policy`, where a string that is no policy's word is a directory that exists."""
     if isinstance(policy, str) and policy not in _WORDS and not Path(policy).is_dir():
-        raise MissingError("no such directory, nor one of none, parts, siblings, list", file=policy)
+        text = "no such directory, nor one of none, parts, siblings, list"
+        raise MissingError(text, file=policy, remedy="check the name")
     return policy

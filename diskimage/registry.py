@@ -288,6 +288,9 @@ def chosen(source: Source, format: str | None) -> tuple[Format, str | None]:
 def demand_options(given: Iterable[str], known: tuple[Option, ...], whose: str) -> None:
     """UsageError for a name of `given` that is none of the options `known`, those of `whose`."""
     unknown = sorted(set(given) - {option.name for option in known})
+    if unknown == ["new_password"]:
+        remedy = "leave out --new-password-file, or choose isz or mdx"
+        raise UsageError(f"{whose} is not written encrypted", remedy=remedy)
     if unknown:
         names = ", ".join(option.name for option in known) or "none"
         raise UsageError(f"{whose} has no option {unknown[0]}", remedy=f"its options: {names}")

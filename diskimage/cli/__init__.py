@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import sys
 
 _MISSING = "the command line needs the extra `cli`"
@@ -14,6 +15,7 @@ _REMEDY = "pip install 'py-diskimage[cli]'"
 def main() -> None:
     """Run the command with the arguments of the process, and exit."""
     gc.set_threshold(*SELDOM)
+    _take_closed()
     try:
         try:
             from diskimage.cli.frame import run  # click may be absent: the library needs none of it
@@ -26,6 +28,17 @@ def main() -> None:
         sys.exit(_failed(130, "cancelled", "stopped; nothing was done"))
     finally:
         gc.freeze()  # the process ends: nobody needs what a last collection would free
+
+
+def _take_closed() -> None:
+    """Standard streams that the caller closed are taken, so that no file opened later gets their
+    numbers. Reading and writing them stays an error, save telling the standard error nothing."""
+    streams = (
+        ("stdin", "r", os.O_WRONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY),
+    )  # fmt: skip
+    for number, (name, mode, flags) in enumerate(streams):
+        if getattr(sys, name) is None and os.open(os.devnull, flags) == number:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
 def _failed(code: int, kind: str, message: str, remedy: str | None = None) -> int:

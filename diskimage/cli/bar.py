@@ -6,11 +6,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from diskimage.cli.show import line
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
     from diskimage.engine.progress import Progress, Report
 
 OFTEN = 0.1  # seconds between two updates
@@ -22,8 +24,8 @@ def progress(mode: str) -> Iterator[Report | None]:
     if mode == "json":
         yield _Throttled(_json_line)
     elif mode == "auto" and sys.stderr.isatty():
-        with _rich() as report:
-            yield report
+        with _Drawn() as drawn:
+            yield _Throttled(drawn)
     else:
         yield None
 
@@ -53,8 +55,28 @@ def _json_line(now: Progress) -> None:
     })  # fmt: skip
 
 
-@contextmanager
-def _rich() -> Iterator[Report]:
+class _Drawn:
+    """A bar that is there from the first report on: what is asked before it stands alone."""
+
+    def __init__(self) -> None:
+        self._bar: Bar | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, now: Progress) -> None:
+        if self._bar is None:
+            self._bar = _bar()
+            self._task = self._bar.add_task("")
+            self._bar.start()
+        self._bar.update(self._task, description=now.phase, total=now.total, completed=now.done)
+
+
+def _bar() -> Bar:
     from rich.console import Console
     from rich.progress import (  # 70 ms: only where a bar is drawn
         BarColumn,
@@ -69,10 +91,4 @@ def _rich() -> Iterator[Report]:
         TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True),
         TransferSpeedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
-    with Bar(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("")
-
-        def report(now: Progress) -> None:
-            bar.update(task, description=now.phase, total=now.total, completed=now.done)
-
-        yield _Throttled(report)
+    return Bar(*columns, console=Console(stderr=True))

@@ -86,7 +86,7 @@ def tree(address_: str, tree: str | None, as_json: bool, **how: Any) -> None:
     print(escape(below.path))
     for depth, entry in below.entries:
         print("  " * depth + escape(entry.name) + _mark(entry))
-    print(f"{below.files} files, {show.bytes_text(below.bytes)}")
+    print(f"{show.many(below.files, 'file', 'files')}, {show.bytes_text(below.bytes)}")
     show.warned(below.warnings)
 
 
@@ -100,6 +100,8 @@ def cat(address_: str, tree: str | None, progress: str, **how: Any) -> None:
     from diskimage.jobs.cat import cat as job
 
     image, path = address(address_)
+    if progress == "auto" and sys.stdout.isatty():
+        progress = "none"  # the file is shown where the bar would be
     with shown(progress) as report:
         out = sys.stdout.buffer
         done = job(image, path, out, tree=tree, progress=report, **opening(how))
@@ -132,6 +134,11 @@ def extract(
     if as_json:
         show.document(done.to_json())
         return
-    parts = f"{done.files} files, {done.directories} directories, {done.links} links"
-    print(f"{escape(target)}: {parts}, {show.bytes_text(done.bytes)}")
+    parts = [
+        show.many(done.files, "file", "files"),
+        show.many(done.directories, "directory", "directories"),
+        show.many(done.links, "link", "links"),
+        show.bytes_text(done.bytes),
+    ]
+    print(f"{escape(target)}: {', '.join(parts)}")
     show.warned(done.warnings)

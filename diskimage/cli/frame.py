@@ -20,6 +20,7 @@ VERBS = (
     alter.resize, alter.commit, alter.rebase, alter.flatten, alter.repair,
     move.bench,
 )  # fmt: skip
+RESUMED = ("commit", "rebase", "flatten")  # what they did stays done, and is sound
 PIPE_GONE = 128 + 13  # what a shell shows for a process that SIGPIPE ended
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -52,13 +53,14 @@ def run(arguments: list[str]) -> int:
             return _quiet()
         return failed(error, as_json)
     except KeyboardInterrupt:
-        return failed(CancelledError("stopped; nothing was published"), as_json)
+        return failed(_stopped(arguments), as_json)
     except click.ClickException as error:
         if not arguments:
             error.show()  # the help, as it is
             return error.exit_code
         return failed(_usage(error), as_json)
     except OSError as error:
+        _drop_output()
         return failed(from_os(error, error.filename), as_json)
     except (MemoryError, RecursionError) as error:
         limit = LimitError(f"needs more memory than there is ({type(error).__name__})")
@@ -72,6 +74,12 @@ def _invoke(arguments: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _stopped(arguments: list[str]) -> CancelledError:
+    if arguments[0] in RESUMED:
+        return CancelledError("stopped half way", remedy="the same command again finishes it")
+    return CancelledError("stopped; nothing was published")
+
+
 def _usage(error: click.ClickException) -> UsageError:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "diskimage"
@@ -80,6 +88,10 @@ def _usage(error: click.ClickException) -> UsageError:
 
 def _quiet() -> int:
     """The reader of our output went away: nothing more can be told to it."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    _drop_output()
     return PIPE_GONE
+
+
+def _drop_output() -> None:
+    """What could not be written is not tried again when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

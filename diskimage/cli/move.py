@@ -94,7 +94,8 @@ def _print_report(done: Converted) -> None:
     size = show.bytes_text(done.size)
     print(f"{verb} {escape(done.target)}: {done.target_format}, {size}")
     if done.dry_run:
-        print(f"  at most {show.bytes_text(done.written)} in {len(done.files)} files")
+        files = show.many(len(done.files), "file", "files")
+        print(f"  at most {show.bytes_text(done.written)} in {files}")
     for file in done.files[:-1]:
         print(f"  beside it: {escape(file)}")
     show.unreadable(done.bad)
@@ -121,11 +122,13 @@ def create(
         target, size, from_tree=from_tree, to=to, overwrite=overwrite, durable=not no_fsync,
         options=settings(settings_),
     )  # fmt: skip
-    show.warned(made.warnings)
+    out = sys.stderr if target == "-" else sys.stdout
     if as_json:
-        show.document(made.to_json())
-    else:
+        show.document(made.to_json(), out)
+        return
+    if target != "-":
         print(f"made {escape(made.target)}: {made.format}, {show.bytes_text(made.size)}")
+    show.warned(made.warnings)
 
 
 @click.command()

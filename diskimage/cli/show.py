@@ -12,7 +12,7 @@ from diskimage.errors import DiskImageError
 from diskimage.words import escape, size_text
 
 ROWS = 1000  # of an array, in one write
-SHOWN = 20  # ranges that a terminal gets
+SHOWN = 20  # ranges, or warnings, that people get
 
 if TYPE_CHECKING:
     from diskimage.engine.picture import Tally
@@ -135,9 +135,17 @@ def unreadable(bad: Ranges, out: TextIO | None = None) -> None:
 
 
 def warned(findings: Iterable[Finding]) -> None:
-    """Print warnings on the standard error, a line each."""
-    for finding in findings:
+    """Print warnings on the standard error, a line each; of many the first."""
+    told = list(findings)
+    for finding in told[:SHOWN]:
         print(f"warning[{finding.kind}]: {escape(finding.message)}", file=sys.stderr)
+    if len(told) > SHOWN:
+        print(f"and {len(told) - SHOWN} more warnings (--json lists them)", file=sys.stderr)
+
+
+def many(number: int, one: str, more: str) -> str:
+    """A count and its word: 1 file, 2 files."""
+    return f"{number} {one if number == 1 else more}"
 
 
 def bytes_text(size: int) -> str:

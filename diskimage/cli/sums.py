@@ -57,28 +57,23 @@ def hash_(
         raise click.UsageError("a block manifest has one algorithm")
     if salvage and (all_tracks or block_size is not None):
         raise click.UsageError("--salvage goes with the digests of the whole or of one --track")
+    found: Hashed | list[Hashed] | Manifest | BlockMap
     with shown(progress) as report:
         if bmap:
-            mapped = jobs.block_map(image, threads=threads, progress=report, **opening(how))
-            _print_bmap(mapped, as_json)
+            found = jobs.block_map(image, threads=threads, progress=report, **opening(how))
         elif block_size is not None:
-            manifest = jobs.manifest(
+            found = jobs.manifest(
                 image, block_size, wanted[0], threads=threads, progress=report, **opening(how)
             )
-            _print_manifest(manifest, as_json)
         elif all_tracks:
-            tracks = jobs.hash_tracks(
-                image, wanted, threads=threads, progress=report, **opening(how)
-            )
-            _print_digests(tracks, image, as_json)
+            found = jobs.hash_tracks(image, wanted, threads=threads, progress=report,
+                                     **opening(how))  # fmt: skip
         else:
-            one = jobs.hash(
+            found = jobs.hash(
                 image, wanted, track=track, salvage=salvage, threads=threads, progress=report,
                 **opening(how),
             )  # fmt: skip
-            _print_digests(one, image, as_json)
-            return 1 if one.bad or one.faults else 0
-    return 0
+    return _print(found, image, as_json)  # a bar has gone by now
 
 
 @click.command()
@@ -109,6 +104,19 @@ def verify(
     print("verified" if found.ok else "not verified")
     show.warned(found.warnings)
     return 0 if found.ok else 1
+
+
+def _print(found: Hashed | list[Hashed] | Manifest | BlockMap, image: str, as_json: bool) -> int:
+    from diskimage.jobs.hash import BlockMap, Manifest
+
+    if isinstance(found, BlockMap):
+        _print_bmap(found, as_json)
+    elif isinstance(found, Manifest):
+        _print_manifest(found, as_json)
+    else:
+        _print_digests(found, image, as_json)
+        return 1 if not isinstance(found, list) and (found.bad or found.faults) else 0
+    return 0
 
 
 def _print_digests(found: Hashed | list[Hashed], image: str, as_json: bool) -> None:

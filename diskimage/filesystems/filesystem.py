@@ -176,7 +176,8 @@ class FileSystem:
         """The bytes of a file. Raises UsageError for what is no file, and the entry's fault."""
         entry = self.stat(path) if isinstance(path, str) else path
         if entry.kind != "file":
-            raise UsageError(f"{entry.path} is a {entry.kind}, not a file")
+            what = {"dir": "directory"}.get(entry.kind, entry.kind)
+            raise UsageError(f"{entry.path} is a {what}, not a file", remedy="name a file")
         if entry.fault is not None:
             raise entry.fault
         if entry.coding is not None:

@@ -66,7 +66,8 @@ def author(
         else:
             _write(nodes, out, joliet, rock_ridge, volume_id)
     except PyCdlibException as error:
-        raise UsageError(f"ISO 9660 cannot hold this: {error}") from error
+        text = f"ISO 9660 cannot hold this: {error}"
+        raise UsageError(text, remedy="choose another name, or an option of less") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -260,7 +260,8 @@ def shape(
     for shift in range(SHIFTS):  # each chunk may be moved by a unit
         if most + (made.chunks << shift) <= 0x7FFFFFFF << shift:
             return made._replace(shift=shift), codecs.deflate(level=int(level) if level else None)
-    raise LimitError(f"{size_text(size)} are more than a CSO's index can tell")
+    text = f"{size_text(size)} are more than a CSO's index can tell"
+    raise LimitError(text, remedy="choose another format, as chd or qcow2")
 
 
 def _data_at(header: Header) -> int:

@@ -180,7 +180,8 @@ def target_rules(path: str, to: str | None, options: Mapping[str, object]) -> Fo
 def demand_options(rules: Format, options: Mapping[str, object]) -> None:
     """UsageError for an option that is not the format's, UnsupportedError where none is written."""
     if rules.create is None:
-        raise UnsupportedError(f"the format {rules.name} is read, not created")
+        text = f"the format {rules.name} is not created"
+        raise UnsupportedError(text, remedy="choose one that is: diskimage formats")
     registry.demand_options(options, rules.options, rules.name)
 
 
@@ -266,7 +267,8 @@ def _extracted(image: Image, extract: Mapping[str, str], path: str) -> set[str]:
         if (what, how) != ("audio", "wav"):
             raise UsageError(f"{what}={how} cannot be extracted", remedy="say audio=wav")
     if extract and image.disc is None:
-        raise UsageError(f"a {image.format} image has no audio", file=image.name)
+        text = f"a {image.format} image has no audio"
+        raise UsageError(text, file=image.name, remedy="leave out --extract")
     return set(extract)
 
 

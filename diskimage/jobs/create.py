@@ -84,8 +84,11 @@ def _size(size: int | None, path: str, options: Mapping[str, object]) -> int:
     if size is not None:
         return demand_guest_size(size)
     name, format = options.get("backing"), options.get("backing_format")
-    if not isinstance(name, str) or not isinstance(format, str):
+    if not isinstance(name, str):
         raise UsageError("an empty image needs a size", file=path, remedy="say --size 10G")
+    if not isinstance(format, str):
+        text = "the size is the backing's, whose format is not known"
+        raise UsageError(text, file=path, remedy="say -o backing_format=raw, or what it is")
     with open(Path(path).parent / name, format=format, references="siblings") as backing:
         return backing.size
 
@@ -111,9 +114,9 @@ def _of_tree(
 ) -> int:  # fmt: skip
     """An ISO of a directory; its size."""
     if path == PIPE:
-        raise UsageError("a tree is written to a file, not to a pipe")
+        raise UsageError("a tree is written to a file, not to a pipe", remedy="name a file")
     if size is not None:
-        raise UsageError("a tree becomes an ISO of the size it takes")
+        raise UsageError("a tree becomes an ISO of the size it takes", remedy="leave out --size")
     rules = named(to) if to is not None else of_suffix(path)
     if rules is None or rules.name != "iso":
         raise UsageError("a tree becomes an ISO", file=path, remedy="call it .iso, or say --to iso")
@@ -121,7 +124,10 @@ def _of_tree(
     if unknown:
         raise UsageError(f"no option {unknown[0]}", remedy="joliet, rock_ridge or volume_id")
     if not Path(tree).is_dir():
-        raise MissingError("no such directory", file=os.fspath(tree))
+        raise MissingError("no such directory", file=os.fspath(tree), remedy="check the name")
+    for name in ("joliet", "rock_ridge"):
+        if not isinstance(options.get(name, True), bool):
+            raise UsageError(f"{name} {options[name]}", remedy="it is true or false")
     author(
         tree, path, joliet=options.get("joliet", True) is True,
         rock_ridge=options.get("rock_ridge", True) is True,

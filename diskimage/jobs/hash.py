@@ -202,7 +202,8 @@ def _digested(
 
 def _disc(image: Image) -> Disc:
     if image.disc is None:
-        raise UsageError(f"a {image.format} image has no tracks", file=image.name)
+        text = f"a {image.format} image has no tracks"
+        raise UsageError(text, file=image.name, remedy="hash all of it: leave out --track")
     return image.disc
 
 

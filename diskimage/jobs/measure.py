@@ -9,7 +9,6 @@ from typing import Unpack
 from diskimage.disc.framing import taken
 from diskimage.engine.estimate import estimate
 from diskimage.engine.read import source as device_source
-from diskimage.errors import UsageError
 from diskimage.image import Image
 from diskimage.jobs.convert import demand_options, plan_of
 from diskimage.jobs.create import demand_guest_size
@@ -75,8 +74,7 @@ def full(size: int) -> Device:
 
 
 def _device_plan(device: Device, rules: Format, options: Mapping[str, object]) -> Plan:
-    if rules.create is None:
-        raise UsageError(f"the format {rules.name} is read, not created")
+    assert rules.create is not None
     what, left, _ = taken(rules, device, lambda: device_source(device), options)
     return rules.create(what, "image", **left)
 

@@ -60,7 +60,8 @@ def repair(
     format of which nothing is mended, and DiskImageError.
     """
     if in_place is (target is not None):
-        raise UsageError("a copy or the image itself", remedy="name a target, or say in_place")
+        text = "either a copy is mended or the image itself"
+        raise UsageError(text, remedy="name a target, or say --in-place, and not both")
     how.setdefault("references", "list")
     path = os.fspath(image)
     with open(image, mode="r+" if in_place else "r", **how) as one:

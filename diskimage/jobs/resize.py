@@ -53,6 +53,10 @@ def resize(
     What it gains reads as zeros. It becomes smaller only with `shrink`, and what is cut off has to
     be zeros unless "data" is `lossy`. Raises UsageError, LossError, UnsupportedError.
     """
+    unknown = sorted(set(lossy) - {DATA})
+    if unknown:
+        text = f"nothing is lost by the name {unknown[0]!r}"
+        raise UsageError(text, remedy=f"the one thing is {DATA}")
     with open(image, mode="r+", **how) as one:
         before = one.size
         size = demand_guest_size(before + size if relative else size)

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from diskimage.errors import ExistsError, UnsafeNameError, UnsupportedError, from_os
+from diskimage.errors import ExistsError, MissingError, UnsafeNameError, UnsupportedError, from_os
 from diskimage.sources.file import checked_name
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_DIRECTORY", 0)
@@ -142,7 +142,9 @@ def open_directory(path: str | os.PathLike[str]) -> Directory:
     try:
         return Directory(os.open(name, _FLAGS), name)
     except NotADirectoryError:
-        raise ExistsError("is not a directory", file=name) from None
+        raise ExistsError("is not a directory", file=name, remedy="name another place") from None
+    except FileNotFoundError:
+        raise MissingError("no such directory", file=name, remedy="make it first") from None
     except OSError as error:
         raise from_os(error, name) from error
 

@@ -172,7 +172,8 @@ def refuse_irregular(mode: int, name: str) -> None:
     """UnsupportedError for what is no regular file."""
     for test, what in _TYPES:
         if test(mode):
-            raise UnsupportedError(f"is {what}, not an image", file=name)
+            text = f"is {what}, not an image"
+            raise UnsupportedError(text, file=name, remedy="name a file or a block device")
 
 
 def same_file(a: FileSource, b: FileSource) -> bool:

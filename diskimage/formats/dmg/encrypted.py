@@ -151,7 +151,7 @@ def _of_version_2(source: Source, gate: Gate) -> tuple[Any, Keys]:
 def _password(source: Source, gate: Gate, bits: int) -> bytes:
     password = gate.password()
     if password is None:
-        text, remedy = f"is encrypted (AES-{bits})", "give its password"
+        text, remedy = f"is encrypted (AES-{bits})", "give its password with --password-file"
         raise PasswordError(text, file=source.name, remedy=remedy)
     return password.encode()
 

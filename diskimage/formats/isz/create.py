@@ -132,7 +132,8 @@ def shape(
     """The options judged. Raises UsageError, LimitError."""
     padded, bytes_ = rounded(size, SECTOR), _bytes("chunk", chunk)
     if padded // SECTOR > 0xFFFFFFFF:
-        raise LimitError(f"{size_text(size)} are more sectors than an ISZ can count")
+        text = f"{size_text(size)} are more sectors than an ISZ can count"
+        raise LimitError(text, remedy="choose another format, as chd or qcow2")
     if bytes_ % SECTOR or not SECTOR <= bytes_ <= LARGEST:
         raise UsageError(f"chunk {chunk}", remedy="a multiple of 2048 bytes, 2M at most")
     segment = _bytes("segment_size", segment_size)

@@ -16,6 +16,7 @@ from diskimage.layers.chunks import PAGE, ChunkDevice
 from diskimage.model import Bid, Codec, Device, Gate, Look, Source
 from diskimage.parse import demand, read
 from diskimage.sources.joined import Joined, Stretch
+from diskimage.sources.unreadable import Unreadable
 from diskimage.words import size_text
 
 TRIED = 4  # coded chunks that a password is held against: one is proof, the others may be damaged
@@ -87,16 +88,21 @@ def clear() -> tuple[Codec, ...]:
 def _joined(
     source: Source, name: str, gate: Gate, header: Header, rows: Sequence[Segment]
 ) -> Source:
-    """The chunks of all segments, one behind the other. MissingError, CorruptError."""
+    """The chunks of all segments, one behind the other. MissingError, CorruptError, unless they are
+    survived: then what is not there has its place, and cannot be read."""
     parts, left = [], 0
     for number, row in enumerate(rows):
-        part = gate.part(layout.segment_name(name, number)) if number else source
-        if number:
-            _of_the_set(part, number, header)
-        begin = row.at - left
-        demand(part, begin, row.size - begin, f"segment {number}")
-        parts.append(Stretch(part, begin, row.size - begin))
+        begin, there = row.at - left, 0
         left = row.left
+        with gate.faults.surviving():
+            part = gate.part(layout.segment_name(name, number)) if number else source
+            if number:
+                _of_the_set(part, number, header)
+            there = max(0, min(row.size, part.size) - begin)
+            parts.append(Stretch(part, begin, there))
+            demand(part, begin, row.size - begin, f"segment {number}")
+        rest = row.size - begin - there
+        parts.append(Stretch(Unreadable(source.name, rest), 0, rest))
     return Joined(source.name, parts)
 
 
@@ -113,9 +119,8 @@ def _unlocked(header: Header, chunks: Chunks, data: Source, gate: Gate) -> tuple
     bits = 8 * KEYS[header.encryption]
     password = gate.password()
     if password is None:
-        raise PasswordError(
-            f"is encrypted (AES-{bits})", file=data.name, remedy="give its password"
-        )
+        text, remedy = f"is encrypted (AES-{bits})", "give its password with --password-file"
+        raise PasswordError(text, file=data.name, remedy=remedy)
     for key in _keys(password, KEYS[header.encryption]):
         plain = clear()
         kinds = (*(codecs.ecb(codec, key) for codec in plain), codecs.ecb(None, key))

@@ -18,7 +18,7 @@ from diskimage.disc.recast import raw_mode, recast, units
 from diskimage.disc.reduce import losses as reduced, user_bytes
 from diskimage.disc.subchannel import control, with_sub
 from diskimage.disc.tracks import between, frames
-from diskimage.errors import UsageError
+from diskimage.errors import UnsupportedError, UsageError
 from diskimage.formats.mds.layout import (
     DVD_ROM,
     EXTRA,
@@ -68,6 +68,7 @@ _DISC_TYPES = {"CDI": 0x10, "CDROM_XA": 0x20}
 _BEYOND = (11250, 6750)  # frames from a lead-out to the next session: after the first, after others
 _FARTHEST, _START = (79, 59, 74), (97, 34, 23)  # last lead-out and lead-in of a recordable disc
 _MEASURED = Loss("structures", "structures of a DVD and measured positions", content=False)
+_MOST_SECTORS = 0x7FFFFFFF  # a signed field counts them
 _NAME = b"*.mdf\0"  # the data file has the stem of the descriptor
 
 
@@ -126,12 +127,15 @@ def _demand(medium: str, subchannel: str) -> None:
 def create(what: Disc, stem: str, *, medium: str = "auto", subchannel: str = "stored") -> Plan:
     """An MDS as the main file and its MDF beside it.
 
-    Raises UsageError for options, and for a disc that is no such medium.
+    Raises UsageError for options, and for a disc that is no such medium; UnsupportedError.
     """
     _demand(medium, subchannel)
     file = f"{stem}.mdf"
     if _is_dvd(what, medium):
         device = user_bytes(what)
+        if device.size // USER > _MOST_SECTORS:
+            text = "the disc has more sectors than an MDS counts"
+            raise UnsupportedError(text, remedy="choose another format, as iso or chd")
         yield Size(device.size, file=file)
         yield Copy(device.runs(), 0, file=file)
         descriptor = _of_dvd(device.size // USER)

@@ -32,6 +32,7 @@ _CODES = {mode.name: code for code, mode in reversed(MODES.items())}
 _WITH_SUB = {AUDIO.name: 0x10, MODE1_2352.name: 0x0F, MODE2_2352.name: 0x11}
 _MEDIA = {"CD": 0x01, "DVD": 0x200, "BD": 0x100000}
 _KINDS = {name: number for number, name in KINDS.items()}
+_MOST_FRAMES = 0x7FFFFFFF  # fields of 32 bits tell positions, signed ones on a CD
 _ADR = 1  # of an entry that tells a position
 
 
@@ -60,8 +61,11 @@ def losses(what: Disc, **_options: object) -> list[Loss]:
 def create(what: Disc, stem: str, **_options: object) -> Plan:
     """Frames in their order, then chunks and footer behind a barrier.
 
-    Raises UnsupportedError for frames that no mode of Nero's is for.
+    Raises UnsupportedError for frames that no mode of Nero's is for, and for more than it counts.
     """
+    if any(session.leadout > _MOST_FRAMES for session in what.sessions):
+        text = "the disc has more frames than an NRG counts"
+        raise UnsupportedError(text, remedy="choose another format, as iso or chd")
     disc = _joined(what) if _medium(what) == "CD" else what
     rows: list[Row] = []
     devices: list[Device] = []

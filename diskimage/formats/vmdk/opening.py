@@ -36,7 +36,7 @@ def probe(look: Look) -> Bid | None:
     """A magic at 0, or a text that begins as a descriptor."""
     for magic in MAGICS:
         if look.head.startswith(magic):
-            return Bid(90, f"the magic {magic.rstrip(bytes(1))!r} at 0")
+            return Bid(90, f"the magic {magic.rstrip(bytes(1)).decode()} at 0")
     if text.is_text(look.head):
         return Bid(80, "a text that begins as a disk descriptor")
     return None
