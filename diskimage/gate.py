@@ -231,16 +231,18 @@ class FileGate:
         if given is None:
             return None
         if format is None:
-            raise self._refused(name, role, "its format is not said; rebase the image with one")
+            raise self._refused(name, role, "its format is not said; open with the option"
+                                " backing_format, or rebase the image with one")
         source = self._keep(given, name, role, format)
-        return _disk(self._rules(role, format), source, self._deeper(source), role)
+        rules, gate = self._rules(role, format), self._deeper(source)
+        return _disk(rules.open(source, gate), gate, role)  # opened here: a chain is a deep stack
 
     def inner(
         self, source: Source, *, format: str, beside: Mapping[str, Source] | None = None
     ) -> Device:
         """A stretch or a part of the image as a device of `format`. Never probed."""
-        rules = self._rules("content", format)
-        return _disk(rules, source, self._nested(source, beside), "content")
+        rules, gate = self._rules("content", format), self._nested(source, beside)
+        return _disk(rules.open(source, gate), gate, "content")
 
     def examined(
         self, source: Source, *, format: str, beside: Mapping[str, Source] | None = None
@@ -353,9 +355,8 @@ class FileGate:
         )
 
 
-def _disk(rules: Format, source: Source, gate: FileGate, role: str) -> Device:
-    """What `source` holds, which has to be a disk."""
-    opened = rules.open(source, gate)
+def _disk(opened: Device | Disc, gate: FileGate, role: str) -> Device:
+    """What was `opened`, which has to be a disk."""
     if isinstance(opened, Disc):
         raise UnsupportedError(f"its {role} is a disc", file=gate.source_name)
     return opened
