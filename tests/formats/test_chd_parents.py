@@ -114,6 +114,17 @@ def test_what_does_not_fit_a_parent_is_said(tmp_path: Path) -> None:
     assert sha(middle) != sha(base)
 
 
+def test_a_hunk_past_the_end_of_its_parent_is_an_error_and_never_zeros(tmp_path: Path) -> None:
+    base = make.coded5(GUEST[:HUNK], coded(GUEST[:HUNK]))
+    rows: list[make.Coded] = [(11, 0), (11, 0)]  # each the parent's at its own place
+    path = written(tmp_path, make.coded5(GUEST[: 2 * HUNK], rows, parent=sha(base)))
+    written(tmp_path, base, "base.chd")
+    with image.open(path, references="siblings") as got:
+        assert got.read(0, HUNK) == GUEST[:HUNK]
+        with pytest.raises(DiskImageError, match="of its parent, which has 4096 bytes"):
+            got.read(HUNK, 1)
+
+
 def test_a_child_alone_is_not_called_damaged(tmp_path: Path) -> None:
     base, middle, _, _ = chain()
     path = written(tmp_path, middle)

@@ -22,6 +22,7 @@ from diskimage.errors import (
     TruncatedError,
     UnsupportedError,
 )
+from diskimage.gate import Unhurried
 from diskimage.limits import LIMITS
 from tests.bounded import Run
 from tests.makers.luks import PASSWORD, Luks2, content, luks1, sealed
@@ -101,6 +102,22 @@ def test_sectors_and_derivations_of_version_2(sector: int, kdf: str) -> None:
         assert [slot["kdf"] for slot in slots] == [kdf]
 
 
+def test_sectors_are_counted_from_wherever_one_reads() -> None:
+    """The IVs of larger sectors count 512 bytes too (dm-crypt, without iv_large_sectors)."""
+    with opened(Luks2([("crypt", 4096, 8, PLAIN)]).image()) as found:
+        for start in (4096, 5000, len(PLAIN) - 4096):
+            assert found.read(start, 3000) == PLAIN[start : start + 3000]
+
+
+def test_what_keeps_an_older_segment_is_no_part_of_the_volume() -> None:
+    def backup(area: dict[str, Any]) -> None:
+        segment = area["segments"]["0"]
+        area["segments"]["1"] = {**segment, "flags": ["backup-previous"]}
+        area["digests"]["0"]["segments"].append("1")
+
+    assert volume(edited(backup)) == PLAIN
+
+
 @pytest.mark.parametrize("tweak", [0, 8, 2**40])
 def test_the_iv_counts_from_the_tweak(tweak: int) -> None:
     assert volume(Luks2([("crypt", 4096, tweak, PLAIN)]).image()) == PLAIN
@@ -114,7 +131,10 @@ def test_segments_lie_one_behind_the_other() -> None:
 
 
 def test_a_last_part_of_a_sector_is_not_of_the_volume() -> None:
-    assert volume(Luks2([("crypt", 4096, 0, PLAIN)]).image() + bytes(4095)) == PLAIN
+    image = Luks2([("crypt", 4096, 0, PLAIN)]).image() + bytes(4095)
+    assert volume(image) == PLAIN
+    with opened(image, password=Unhurried()) as locked:
+        assert locked.size == len(PLAIN)
 
 
 def test_slots_are_tried_by_priority() -> None:

@@ -27,6 +27,7 @@ from diskimage.jobs.hash import block_map
 from diskimage.jobs.verify import verify
 from diskimage.layers import bmap
 from diskimage.layers.bmap import Bmap, Mapped, RangeSums, load
+from diskimage.layers.records import Placed
 from diskimage.limits import LIMITS
 from diskimage.model import Extent, Kind
 from diskimage.ranges import Range
@@ -185,6 +186,15 @@ def test_bmaptool_copies_by_what_we_wrote(disk: Path, tmp_path: Path, peer: Peer
     ]
     subprocess.run(command, check=True, capture_output=True)
     assert (tmp_path / "c").read_bytes() == disk.read_bytes() == target.read_bytes()
+
+
+def test_what_shares_a_block_is_in_one_range() -> None:
+    source = MemorySource(bytes(16384))
+    rows = [Extent(at, 512, Kind.DATA, source, at) for at in (0, 1024, 9216, 10240)]
+    gaps = [(512, 512), (1536, 7680), (9728, 512), (10752, 5632)]
+    rows += [Extent(start, length, Kind.ZERO, hole=True) for start, length in gaps]
+    found = bmap.stored(Placed(sorted(rows, key=lambda row: row.start), 512))
+    assert found == (Range(0, 4096), Range(8192, 4096))
 
 
 def test_zeros_that_are_stored_are_in_the_map(disk: Path) -> None:

@@ -98,6 +98,13 @@ def test_one_wrong_digest_of_three_is_no_match(sheet: Path) -> None:
     assert not verify(sheet, MemorySource(dat(("Odd", rows)))).ok
 
 
+def test_a_size_alone_is_no_match(sheet: Path) -> None:
+    rows = [f'<rom name="{name}" size="{len(content)}"/>' for name, content in FILES.items()]
+    found = verify(sheet, MemorySource(dat(("A", rows))))
+    assert not found.ok
+    assert {one.status for one in found.rows} == {"unknown"}
+
+
 def test_a_list_of_md5sum_names_the_files_themselves(
     sheet: Path, tmp_path: Path, peer: Callable[[str], str]
 ) -> None:

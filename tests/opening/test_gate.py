@@ -21,6 +21,7 @@ from diskimage.errors import (
 )
 from diskimage.gate import FileGate, Named, Policy
 from diskimage.limits import LIMITS
+from diskimage.sources.below import open_below
 from diskimage.sources.file import open_file
 from diskimage.sources.memory import MemorySource
 
@@ -65,6 +66,19 @@ def test_a_part_is_found_by_case_or_by_another_name_with_a_warning(tmp_path: Pat
     with pytest.raises(MissingError, match=r"gone\.bin"):
         held.part("gone.bin")
     held.ledger.close()
+
+
+def test_a_file_is_opened_through_no_link(tmp_path: Path) -> None:
+    """As it was when it was judged: a link that takes its place later leads nowhere."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a").write_bytes(b"a")
+    (tmp_path / "folder").symlink_to("in")
+    (tmp_path / "in/b").symlink_to("a")
+    with closing(open_below(str(tmp_path), "in/a", "a")) as source:
+        assert source.size == 1
+    for below in ("folder/a", "in/b"):
+        with pytest.raises(DiskImageError):
+            open_below(str(tmp_path), below, "a")
 
 
 @pytest.mark.parametrize("password", [b"sesame", "\udcff"])
