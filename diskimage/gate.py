@@ -231,8 +231,7 @@ class FileGate:
         if given is None:
             return None
         if format is None:
-            raise self._refused(name, role, "its format is not said; open with the option"
-                                " backing_format, or rebase the image with one")
+            raise self._refused(name, role, "say its format: --open-option backing_format=NAME")
         source = self._keep(given, name, role, format)
         rules, gate = self._rules(role, format), self._deeper(source)
         return _disk(rules.open(source, gate), gate, role)  # opened here: a chain is a deep stack

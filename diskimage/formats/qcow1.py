@@ -16,7 +16,7 @@ from diskimage import codecs
 from diskimage.encryption import qemu
 from diskimage.errors import CorruptError, LimitError, UnsupportedError
 from diskimage.layers.claims import Claims
-from diskimage.layers.overlay import Overlay
+from diskimage.layers.overlay import BACKING_FORMAT, Overlay
 from diskimage.layers.table import (
     Flat,
     Match,
@@ -158,8 +158,11 @@ def tables(header: Header, pages: Pages) -> Nested:
     )
 
 
-def open_qcow1(source: Source, gate: Gate) -> Device:
-    """The disk, over its backing where it has one and the gate opens it."""
+def open_qcow1(source: Source, gate: Gate, *, backing_format: str | None = None) -> Device:
+    """The disk, over its backing where it has one and the gate opens it.
+
+    `backing_format` is that of a backing of which the image names none. Raises what the gate does.
+    """
     header = load(source, gate.limits)
     empty = HOLE if header.backing is None else Kind.ABSENT
     pages = Pages(source, gate.limits.table_resident)
@@ -185,7 +188,7 @@ def open_qcow1(source: Source, gate: Gate) -> Device:
     layer = qemu.deciphered(table, source, gate) if header.encrypted else table
     if header.backing is None:
         return layer
-    backing = gate.parent(header.backing, role="backing", format=None)
+    backing = gate.parent(header.backing, role="backing", format=backing_format)
     return layer if backing is None else Overlay(layer, backing)
 
 
@@ -242,4 +245,5 @@ FORMAT = Format(
     probe=probe,
     open=open_qcow1,
     check=check,
+    opens=(BACKING_FORMAT,),
 )

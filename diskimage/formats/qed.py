@@ -13,7 +13,7 @@ from construct import Const, Int32ul, Int64ul, Struct
 from diskimage.errors import CorruptError, LimitError, UnsupportedError
 from diskimage.kernels.scan import first_nonzero
 from diskimage.layers.claims import Claims
-from diskimage.layers.overlay import Overlay
+from diskimage.layers.overlay import BACKING_FORMAT, Overlay
 from diskimage.layers.table import Flat, Match, Nested, Pages, Rule, TableDevice, words
 from diskimage.limits import Limits
 from diskimage.model import HOLE, Bid, Device, Finding, Format, Gate, Kind, Look, Source
@@ -103,8 +103,11 @@ def probe(look: Look) -> Bid | None:
     return Bid(90, "the magic QED at 0") if look.head[:4] == MAGIC else None
 
 
-def open_qed(source: Source, gate: Gate) -> Device:
-    """The disk, over its backing where it has one and the gate opens it."""
+def open_qed(source: Source, gate: Gate, *, backing_format: str | None = None) -> Device:
+    """The disk, over its backing where it has one and the gate opens it.
+
+    `backing_format` is that of a backing of which the image names none. Raises what the gate does.
+    """
     header = load(source, gate.limits)
     if header.features & NEED_CHECK:
         gate.warn("dirty", "was not closed: its tables may be stale", 16)
@@ -126,7 +129,7 @@ def open_qed(source: Source, gate: Gate) -> Device:
     )
     if header.backing is None:
         return layer
-    backing = gate.parent(header.backing, role="backing", format=_format(header))
+    backing = gate.parent(header.backing, role="backing", format=_format(header) or backing_format)
     return layer if backing is None else Overlay(layer, backing)
 
 
@@ -201,4 +204,5 @@ FORMAT = Format(
     probe=probe,
     open=open_qed,
     check=check,
+    opens=(BACKING_FORMAT,),
 )

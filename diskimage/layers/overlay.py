@@ -6,9 +6,10 @@ from array import array
 from collections.abc import Iterator, Mapping
 
 from diskimage.layers.gather import gathered, hole
-from diskimage.model import Device, Kind, Runs
+from diskimage.model import Device, Kind, Option, Runs
 from diskimage.runs import clip, stop_of
 
+BACKING_FORMAT = Option("backing_format", "NAME", "of a backing whose format the image leaves out")
 REACH = 1 << 20
 """ABSENT rows closer together than this are asked for in one call: what the backing says of the
 bytes between is thrown away, which costs less than a second walk through its tables."""

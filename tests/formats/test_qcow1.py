@@ -25,7 +25,7 @@ from diskimage.formats.qcow1 import FORMAT, check
 from diskimage.model import Kind
 from diskimage.runs import extents
 from diskimage.sources.memory import MemorySource
-from tests.makers.alone import Alone
+from tests.makers.alone import Alone, noise
 from tests.makers.gate import OpenGate
 from tests.makers.naive import lawful, read
 from tests.makers.qcow1 import qcow1
@@ -189,3 +189,27 @@ def test_a_few_changed_bytes_end_in_bytes_or_one_error(data: st.DataObject) -> N
         device = opened(damaged)
         if device.size <= 1 << 20:
             assert len(read(device)) == device.size
+
+
+@pytest.mark.parametrize(("kind", "below"), [("qcow", "raw"), ("qed", "qcow2")])
+def test_a_backing_without_a_format_is_opened_as_the_caller_says(
+    kind: str, below: str, tmp_path: Path, peer: Peer
+) -> None:
+    qemu, base, top, expected = (
+        peer("qemu-img"),
+        tmp_path / "base",
+        tmp_path / "top",
+        noise(1 << 20),
+    )
+    (tmp_path / "raw").write_bytes(expected)
+    for command in (
+        [qemu, "convert", "-f", "raw", "-O", below, "raw", base.name],
+        [qemu, "create", "-q", "-f", kind, "-b", base.name, "-F", below, top.name],
+        [peer("qemu-io"), "-f", kind, "-c", "write -P 9 128k 64k", top.name],
+    ):
+        subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
+    with pytest.raises(RefusedReferenceError, match="backing"):
+        diskimage.open(top, references="siblings")
+    with diskimage.open(top, references="siblings", backing_format=below) as image:
+        found = image.read(0, image.size)
+    assert found == expected[: 128 << 10] + b"\x09" * (64 << 10) + expected[192 << 10 :]

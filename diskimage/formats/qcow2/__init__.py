@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from diskimage.formats.qcow2.create import OPTIONS, create, full, losses
 from diskimage.formats.qcow2.open import open_qcow2, probe
 from diskimage.formats.qcow2.snapshots import OPTIONS as OPENS
+from diskimage.layers.overlay import BACKING_FORMAT
 from diskimage.model import Finding, Format, Gate, Source
 from diskimage.ranges import Ranges
 
@@ -40,6 +41,6 @@ FORMAT = Format(
     check=_check,
     full=full,
     options=OPTIONS,
-    opens=OPENS,
+    opens=(*OPENS, BACKING_FORMAT),
     bitmap=_bitmap,
 )

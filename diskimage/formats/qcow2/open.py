@@ -26,8 +26,13 @@ def probe(look: Look) -> Bid | None:
     return Bid(95 if version in (2, 3) else 80, f"the magic QFI FB and version {version}")
 
 
-def open_qcow2(source: Source, gate: Gate, *, snapshot: str | None = None) -> Device:
-    """The disk, or what it was in `snapshot`, over its backing where the gate opens that."""
+def open_qcow2(
+    source: Source, gate: Gate, *, snapshot: str | None = None, backing_format: str | None = None
+) -> Device:
+    """The disk, or what it was in `snapshot`, over its backing where the gate opens that.
+
+    `backing_format` is that of a backing of which the image names none.
+    """
     header = layout.load(source, gate.limits)
     shown = info(header, source, gate)
     _warn(header, gate)
@@ -40,19 +45,18 @@ def open_qcow2(source: Source, gate: Gate, *, snapshot: str | None = None) -> De
     clear, cipher = deciphered(layer, header, source, data, gate)
     if cipher is not None:
         shown |= {"variant": f"{shown['variant']}, encrypted", "encryption": cipher}
-    whole = _whole(header, clear, gate)
+    whole = _whole(header, clear, gate, backing_format)
     if snapshot is not None or unwritable(header) is not None:
         return whole
     return Growing(header, tables, layer, whole, source, gate)
 
 
-def _whole(header: Header, layer: Device, gate: Gate) -> Device:
+def _whole(header: Header, layer: Device, gate: Gate, otherwise: str | None) -> Device:
     """What the guest reads: the layer over its backing, where the gate opens that."""
     if header.backing is None:
         return Overlay(layer, Blank(0)) if header.extended else layer
-    backing = gate.parent(
-        header.backing, role="backing", format=header.text(layout.BACKING_FORMAT)
-    )  # fmt: skip
+    said = header.text(layout.BACKING_FORMAT) or otherwise
+    backing = gate.parent(header.backing, role="backing", format=said)
     return layer if backing is None else Overlay(layer, backing)
 
 
