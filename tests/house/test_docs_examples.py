@@ -15,8 +15,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 
+from diskimage.cli.frame import VERBS
 from tests.bounded import Run
 from tests.house.samples import make_samples
 from tests.rows import ROOT
@@ -95,3 +97,22 @@ def test_python_examples_run(page: Path, here: Path, run: Run) -> None:
 def test_there_are_examples() -> None:
     assert ROOT / "README.md" in with_examples("console")
     assert ROOT / "README.md" in with_examples("python")
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/howto/read-files.md"])
+def test_python_examples_are_typed(name: str, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "example.py").write_text("\n".join(blocks(ROOT / name, "python")))
+    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent"]
+    done = run([*command, str(tmp_path / "example.py")], cwd=ROOT)
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_verb_and_option_stands_in_its_page() -> None:
+    text = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
+    rows = [row for row in text.splitlines() if row.startswith("| `")]
+    for verb in VERBS:
+        assert any(re.search(rf"`{verb.name}[ `]", row) for row in rows), verb.name
+        for option in verb.params:
+            if isinstance(option, click.Option):
+                long = max(option.opts, key=len)
+                assert re.search(rf"{long}\b", text), f"{verb.name} {long}"
