@@ -13,7 +13,7 @@ import diskimage
 from diskimage.formats.vdi import check
 from diskimage.sources.memory import MemorySource
 from tests.crash.states import Change, foreign, logged, states, written
-from tests.makers.editing import noise
+from tests.makers.alone import noise
 from tests.makers.gate import OpenGate
 from tests.makers.vdi import IMAGE, MODIFIED, vdi
 

@@ -14,7 +14,7 @@ import diskimage
 from diskimage.formats.vhdx import FORMAT
 from diskimage.sources.memory import MemorySource
 from tests.crash.states import Change, foreign, logged, states, written
-from tests.makers.editing import noise
+from tests.makers.alone import noise
 from tests.makers.gate import OpenGate
 from tests.makers.vhdx import BAT_AT, CONTENT, FIRST, LOG, MIB, header, log_entry, vhdx
 

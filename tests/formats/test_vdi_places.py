@@ -8,7 +8,7 @@ import pytest
 
 import diskimage
 from diskimage.errors import CorruptError
-from tests.makers.editing import noise
+from tests.makers.alone import noise
 from tests.makers.vdi import vdi
 
 BLOCK = 4096

@@ -19,7 +19,8 @@ from diskimage.formats.vdi import open_vdi
 from diskimage.limits import LIMITS
 from diskimage.model import Writable
 from diskimage.sources.memory import MemorySource
-from tests.makers.editing import Edit, edited, edits, noise
+from tests.makers.alone import noise
+from tests.makers.editing import Edit, edited, edits
 from tests.makers.gate import OpenGate
 from tests.makers.vdi import IMAGE, MODIFIED, vdi
 

@@ -9,7 +9,7 @@ import pytest
 
 import diskimage
 from diskimage.errors import CorruptError
-from tests.makers.editing import noise
+from tests.makers.alone import noise
 from tests.makers.vhd import sparse
 
 BLOCK = 4096

@@ -14,7 +14,8 @@ from diskimage.formats.vhd.open import open_vhd
 from diskimage.model import Plan, Put, Writable
 from diskimage.sources.memory import MemorySource
 from diskimage.sources.pending import Pending
-from tests.makers.editing import Edit, edited, edits, noise
+from tests.makers.alone import noise
+from tests.makers.editing import Edit, edited, edits
 from tests.makers.gate import OpenGate
 from tests.makers.vhd import UUID, fixed, sparse
 

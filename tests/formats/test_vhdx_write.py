@@ -15,7 +15,8 @@ from hypothesis import given, settings, strategies as st
 
 import diskimage
 from diskimage.errors import CorruptError, RefusedReferenceError
-from tests.makers.editing import Edit, edited, edits, noise
+from tests.makers.alone import noise
+from tests.makers.editing import Edit, edited, edits
 from tests.makers.vhdx import BAT_AT, CONTENT, FIRST, LOG, MIB, header, log_entry, vhdx
 
 Peer = Callable[[str], str]

@@ -10,7 +10,7 @@ import pytest
 import diskimage
 from diskimage.errors import CorruptError
 from diskimage.model import Extent, Kind
-from tests.makers.editing import noise
+from tests.makers.alone import noise
 from tests.makers.vmdk import GRAIN, SECTOR, descriptor, sparse, stream
 
 SIZE = 5 * GRAIN

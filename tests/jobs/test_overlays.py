@@ -14,7 +14,7 @@ import diskimage
 from diskimage import registry
 from diskimage.errors import UnsupportedError
 from diskimage.words import rounded
-from tests.makers.editing import noise
+from tests.makers.alone import noise
 from tests.makers.sample import Sample
 
 

@@ -18,8 +18,8 @@ from diskimage.errors import (
     UsageError,
 )
 from tests.crash.states import foreign, logged, states
+from tests.makers.alone import noise
 from tests.makers.cue import samples as discs
-from tests.makers.editing import noise
 from tests.makers.vdi import vdi
 from tests.makers.vhd import fixed, footer, sparse
 from tests.makers.vhdx import (

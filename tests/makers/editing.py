@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,13 +10,10 @@ from hypothesis import strategies as st
 
 import diskimage
 from diskimage.gate import Policy
+from tests.makers.alone import noise
 
 Edit = tuple[str, int, int]
 """What is done, where, and to how many bytes."""
-
-
-def noise(size: int, seed: int = 0) -> bytes:
-    return random.Random(seed).randbytes(size)
 
 
 def edits(size: int, lengths: Sequence[int]) -> st.SearchStrategy[list[Edit]]:
@@ -51,3 +48,26 @@ def edited(path: Path, changes: Sequence[Edit], references: Policy = "parts") ->
         assert list(again.problems()) == []
         assert again.warnings == ()
     return bytes(model)
+
+
+def guest(path: Path) -> bytes:
+    """All that an image and its parents beside it hold."""
+    with diskimage.open(path, references="siblings") as image:
+        return image.read(0, image.size)
+
+
+def qemu(tool: str, *arguments: str | Path, within: Path) -> str:
+    """What a tool of QEMU says, in a directory; it has to succeed."""
+    done = subprocess.run(
+        [tool, *arguments], check=False, capture_output=True, text=True, cwd=within
+    )
+    assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+    return done.stdout
+
+
+def seen_by_qemu(tool: str, path: Path) -> bytes:
+    """The guest that qemu-img reads, of an image that it finds sound."""
+    if path.suffix == ".qcow2":
+        qemu(tool, "check", path.name, within=path.parent)
+    qemu(tool, "convert", "-O", "raw", path.name, "seen.raw", within=path.parent)
+    return (path.parent / "seen.raw").read_bytes()
