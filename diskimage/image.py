@@ -159,7 +159,8 @@ class Image:
         Raises UsageError where there is none, UnsupportedError for one that is not to be trusted.
         """
         if self._rules.bitmap is None:
-            raise UsageError(f"{self.format} holds no bitmaps", file=self.name)
+            text = f"{self.format} holds no bitmaps"
+            raise UsageError(text, file=self.name, remedy="bitmaps are a qcow2's")
         return Ranges(self._rules.bitmap(self._source, self._gate, name))
 
     def warn(self, kind: str, message: str, at: int | None = None) -> None:
@@ -169,7 +170,8 @@ class Image:
     def read(self, start: int, length: int) -> bytes:
         """`length` guest bytes from `start`; fewer only at the end."""
         if start < 0 or length < 0:
-            raise UsageError(f"{length} bytes from {start} cannot be read")
+            text = f"{length} bytes from {start} cannot be read"
+            raise UsageError(text, file=self.name, remedy="neither is less than 0")
         buffer = bytearray(max(0, min(length, self.size - start)))
         self.read_into(start, buffer)
         return bytes(buffer)
@@ -232,6 +234,8 @@ class Image:
 
     def extents(self, start: int = 0, stop: int | None = None) -> Iterator[Extent]:
         """Where the guest bytes of [start, stop) are."""
+        if start < 0:
+            raise UsageError(f"extents from {start}", file=self.name, remedy="the first byte is 0")
         return extents(self.device, start, stop)
 
     def as_source(self) -> DeviceSource:
@@ -261,7 +265,8 @@ class Image:
         if found is None:
             found = filesystems.detect(self.as_source(), self.limits, self.warn)
         if found is None:
-            raise UnsupportedError("no file system we read is in it", file=self.name)
+            remedy = "ISO 9660 is what is read, with Joliet and Rock Ridge"
+            raise UnsupportedError("no file system we read is in it", file=self.name, remedy=remedy)
         return found
 
     def _at_its_address(self) -> FileSystem | None:

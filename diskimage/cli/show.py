@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from diskimage.errors import DiskImageError
+from diskimage.errors import DiskImageError, ExistsError
 from diskimage.words import escape, size_text
 
 ROWS = 1000  # of an array, in one write
@@ -78,11 +78,18 @@ def new_file(path: str, text: str) -> None:
 
     Raises ExistsError, NoSpaceError, IoError.
     """
+    try:
+        _write(path, text.encode())
+    except ExistsError as error:
+        raise ExistsError("already exists", file=path, remedy="name another file") from error
+
+
+def _write(path: str, content: bytes) -> None:
     from diskimage.sinks.file import FileSink
 
     sink = FileSink(path, durable=False)
     try:
-        sink.target().write(0, memoryview(text.encode()))
+        sink.target().write(0, memoryview(content))
         sink.commit()
     except BaseException:
         sink.abort()

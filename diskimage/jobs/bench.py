@@ -119,13 +119,15 @@ def bench(
     NoSpaceError, CancelledError.
     """
     if size < 1 or rounds < 1:
-        raise UsageError("a benchmark has at least one byte and one round")
+        text = f"{size} bytes in {rounds} rounds are no benchmark"
+        raise UsageError(text, remedy="at least one byte and one round")
     try:
         room = shutil.disk_usage(folder).free
     except OSError as error:
         raise from_os(error, os.fspath(folder)) from error
     if room < 2 * size:
-        raise NoSpaceError(f"{2 * size} bytes are needed, {room} are free", file=os.fspath(folder))
+        text = f"{2 * size} bytes are needed, {room} are free"
+        raise NoSpaceError(text, file=os.fspath(folder), remedy="choose a smaller --size")
     contenders = [*_ours(block_sizes, threads, direct, digest), *(_peers() if peers else ())]
     watch = Watch(progress, cancel)
     with tempfile.TemporaryDirectory(prefix="diskimage-bench-", dir=folder) as place:

@@ -23,6 +23,7 @@ PIECE = 4 << 20
 STRETCH = 256 << 20
 """Guest bytes whose differences are held in memory: half a million ranges at most."""
 PARENTS = ("backing", "parent")
+ALONE = "it is whole by itself: make an overlay with diskimage create -o backing=..."
 
 
 def parent_of(image: Image) -> tuple[Reference, FileSource]:
@@ -32,7 +33,7 @@ def parent_of(image: Image) -> tuple[Reference, FileSource]:
     """
     found = [row for row in image.references if row.role in PARENTS]
     if not found:
-        raise UnsupportedError("has no backing", file=image.name)
+        raise UnsupportedError("has no backing", file=image.name, remedy=ALONE)
     opened = [row for row in image.references if row.opened]
     pairs = zip(opened, image.sources[1:], strict=False)  # files are opened in this order
     for row, source in pairs:
@@ -49,7 +50,7 @@ def demand_layered(image: Image) -> Layered:
     if not isinstance(image.device, Layered) and not any(
         row.role in PARENTS for row in image.references
     ):
-        raise UnsupportedError("has no backing", file=image.name)
+        raise UnsupportedError("has no backing", file=image.name, remedy=ALONE)
     if not isinstance(image.device, Layered):
         text = f"the backing of a {image.format} is not changed in place"
         raise UnsupportedError(text, file=image.name, remedy="convert it: that flattens it")

@@ -56,10 +56,10 @@ def commit(
     began = time.monotonic()
     with open(image, **how) as whole:
         demand_no_snapshots(whole)
+        row, place = parent_of(whole)
         if whole.rules.binds:
             text = f"a {whole.format} is refused over a parent whose content changed"
             raise UnsupportedError(text, file=whole.name, remedy="convert it: that flattens it")
-        row, place = parent_of(whole)
         path, empties = place.path, not keep and isinstance(whole.device, Layered)
     below: Opening = {**how, "format": row.format, "open_options": {}}
     how["references"] = "list"

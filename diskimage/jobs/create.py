@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from threading import Event
 
@@ -95,6 +96,7 @@ def _size(size: int | None, path: str, options: Mapping[str, object]) -> int:
 
 def demand_guest_size(size: int) -> int:
     """`size`. UsageError for one that no image of ours has: offsets are signed 64 bits."""
+    size = index(size)  # a TypeError is what others have for a text or a fraction
     if not 0 <= size <= LIMITS.guest_size:
         raise UsageError(f"a size of {size} bytes", remedy=f"from 0 to {LIMITS.guest_size} bytes")
     return size

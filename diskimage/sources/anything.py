@@ -32,7 +32,8 @@ def as_source(what: What, *, writable: bool = False) -> Source:
         return what
     if hasattr(what, "read") and hasattr(what, "seek"):
         return FileObjectSource(what)
-    raise UsageError(f"cannot open a {type(what).__name__}")
+    text = f"what is to be opened is of the type {type(what).__name__}"
+    raise UsageError(text, remedy="a path, bytes, a binary file or a Source is opened")
 
 
 def _of_path(path: str, writable: bool) -> Source:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import diskimage as library
+from diskimage.errors import UsageError
 from tests.cli.samples import Command, document
 
 REFUSED = [
@@ -32,6 +34,12 @@ REFUSED = [
     ("create a.cso --size 9T", "limit", "index can tell", "another format"),
     ("create a.isz --size 9T", "limit", "more sectors", "another format"),
     ("resize disk.raw 8M --lossy everything", "usage", "'everything'", "data"),
+    ("commit disk.raw", "unsupported", "has no backing", "make an overlay"),
+    ("flatten disk.raw", "unsupported", "has no backing", "make an overlay"),
+    ("map disk.raw --svg disk.pw", "exists", "already exists", "another file"),
+    ("map disk.raw --bitmap b", "usage", "raw holds no bitmaps", "qcow2"),
+    ("bench folder --size 0", "usage", "0 bytes", "at least one"),
+    ("ls disk.raw", "unsupported", "no file system", "ISO 9660"),
     ("repair disk.raw", "usage", "either a copy", "--in-place"),
     ("extract volume.iso nowhere", "missing", "no such directory", "make it first"),
     ("extract volume.iso disk.raw", "exists", "is not a directory", "another place"),
@@ -56,6 +64,23 @@ def test_a_refusal_says_what_was_found_and_what_to_do(
     assert told.startswith("help: ")
     assert remedy in told
     assert sorted(folder.iterdir()) == before
+
+
+def test_a_disk_without_a_parent_has_none_to_be_committed_into(diskimage: Command) -> None:
+    assert diskimage("convert", "disk.raw", "whole.vdi").returncode == 0
+    assert "has no backing" in diskimage("commit", "whole.vdi").stderr
+
+
+def test_what_a_caller_asks_wrongly_is_no_fault_of_the_file(folder: Path) -> None:
+    with library.open(folder / "disk.raw") as image:
+        with pytest.raises(UsageError, match="from -5"):
+            list(image.extents(-5, 10))
+        with pytest.raises(UsageError, match="from -1"):
+            image.read(-1, 5)
+    with pytest.raises(UsageError, match="NoneType"):
+        library.open(None)  # type: ignore[arg-type]  # what a caller without types may do
+    with pytest.raises(TypeError):
+        library.create(folder / "new.qcow2", 1e6)  # type: ignore[arg-type]  # the same
 
 
 @pytest.mark.parametrize("closed", [0, 1, 2])
