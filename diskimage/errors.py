@@ -149,7 +149,12 @@ class UnsupportedError(UnrecognisedError):
 
 
 class ContentError(DiskImageError):
-    """The file contradicts itself, its specification, or our limits."""
+    """The file contradicts itself, its specification, or our limits.
+
+    `lost` guest bytes, from the first that was not to be had on, are known to be lost together.
+    """
+
+    lost = 0
 
 
 class CorruptError(ContentError):

@@ -140,6 +140,20 @@ def stop_of(runs: Runs) -> int:
     return runs.start[-1] + runs.length[-1]
 
 
+def past(runs: Runs, row: int, size: int) -> int:
+    """Guest bytes of the rows from `row` on that all end behind byte `size` of their source.
+
+    Of a row of plain bytes that begins before it no more than is needed to say so.
+    """
+    first = row
+    while row < len(runs) and runs.kind[row] in (Kind.DATA, Kind.CODED):
+        plain = runs.kind[row] == Kind.DATA
+        if runs.at[row] < size and (plain or runs.at[row] + runs.stored[row] <= size):
+            break
+        row += 1
+    return sum(runs.length[first:row])
+
+
 def clip(runs: Runs, start: int, stop: int) -> Runs:
     """The part of `runs` inside [start, stop), which must overlap it."""
     first, last = runs.start[0], stop_of(runs)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from diskimage.errors import TruncatedError
 from diskimage.kernels import columns
 from diskimage.model import Device, Kind, Runs
-from diskimage.runs import stop_of
+from diskimage.runs import past, stop_of
 
 Broken = columns.Broken
 
@@ -51,10 +51,12 @@ def _check(runs: Runs, at: int, limit: int) -> None:
 def _outside(runs: Runs, row: int, length: int) -> TruncatedError:
     assert runs.source is not None
     at, size = runs.at[row], runs.source.size
-    return TruncatedError(
+    error = TruncatedError(
         f"guest bytes from {runs.start[row]} are stored at {at} to {at + length},"
         f" past the end of the file at {size}",
         file=runs.source.name,
         at=min(at, size),
         remedy="the file is cut short: copy or download it again",
     )
+    error.lost = past(runs, row, size)
+    return error

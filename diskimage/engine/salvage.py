@@ -171,6 +171,34 @@ def _behind(device: Device, at: int, found: _Found) -> Iterator[Runs]:
                 _marked(runs, found)
         yield from rows
         at = stop
+        if step == 1 and found.rows and found.rows[-1].start + found.rows[-1].length == at:
+            for runs in _together(device, at, found):
+                yield runs
+                at = stop_of(runs)
+
+
+def _together(device: Device, at: int, found: _Found) -> Iterator[Runs]:
+    """From `at` on, before which all is lost, what a device of one layer calls lost in one answer:
+    a page of a table whose blocks lie past the end of the file."""
+    while at < device.size and overlay_of(device) is None:
+        alone, lost = _fault(device, at, at + GRAIN), _fault(device, at, device.size)
+        if not alone or not lost or not alone.lost or not lost.lost:
+            return
+        stop = min(device.size, at + lost.lost)
+        found.add(_lost(at, stop, lost))
+        yield filler(at, stop, Kind.BAD)
+        at = stop
+
+
+def _fault(device: Device, start: int, stop: int) -> ContentError | None:
+    """What the first answer of [start, stop) fails with, if it does with something of the file."""
+    try:
+        next(guarded(device, start, min(stop, device.size)), None)
+    except ContentError as error:
+        return error
+    except MediumError:
+        pass
+    return None
 
 
 def _within(

@@ -138,10 +138,13 @@ class ChunkDevice:
         ends, size = list(map(add, rows.at, rows.stored)), self._data.size
         if max(ends) > size:
             row = next(i for i, end in enumerate(ends) if end > size)
-            raise TruncatedError(
+            error = TruncatedError(
                 f"chunk {first + row} (guest byte {(first + row) * self.block}) ends at"
                 f" {ends[row]}, the file has {size} bytes",
                 file=self._data.name,
                 at=size,
                 remedy="the file is cut short: copy or download it again",
             )
+            behind = next((i for i in range(row, len(ends)) if ends[i] <= size), len(ends))
+            error.lost = (behind - row - 1) * self.block  # what is asked may begin in the first
+            raise error

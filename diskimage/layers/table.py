@@ -23,7 +23,7 @@ from diskimage.kernels.tables import Illegal, Match, Rule, table_runs
 from diskimage.layers.gather import filler, gathered
 from diskimage.model import Codec, Kind, Runs, Source
 from diskimage.parse import read
-from diskimage.runs import clip, stop_of
+from diskimage.runs import clip, past, stop_of
 
 __all__ = [
     "Flat", "Illegal", "Match", "Nested", "Pages", "Rule", "TableDevice", "words", "written",
@@ -112,7 +112,11 @@ class Flat(NamedTuple):
             there = (self.pages.source.size - self.at) // self.width
             if first < there:
                 here = min(here, there - edge)  # of a table that is cut, what the file has
-            raw = self.pages.read(self.at + page * PAGE, here * self.width, self.what)
+            try:
+                raw = self.pages.read(self.at + page * PAGE, here * self.width, self.what)
+            except TruncatedError as error:
+                error.lost = last - first  # entries, which the device makes bytes
+                raise
             stop = min(last, edge + here)
             view = memoryview(raw)[(first - edge) * self.width : (stop - edge) * self.width]
             yield Piece(first, stop - first, view, self.at + first * self.width)
@@ -142,7 +146,7 @@ class Nested(NamedTuple):
     def pieces(self, first: int, last: int) -> Iterator[Piece]:
         """The entries of blocks [first, last), a page at a time; empty tables at memory speed."""
         per, step = self.per_table, self.directory.width
-        for page in self.directory.pieces(first // per, -(-last // per)):
+        for page in self._directory(first, last):
             assert page.entries is not None
             done = 0
             while done < page.blocks:
@@ -160,6 +164,15 @@ class Nested(NamedTuple):
                 else:
                     yield from self._entries(table, tables, number * per, begin, end)
                 done = full + tables
+
+    def _directory(self, first: int, last: int) -> Iterator[Piece]:
+        """The entries of the directory for blocks [first, last)."""
+        tables = -(-last // self.per_table)
+        try:
+            yield from self.directory.pieces(first // self.per_table, tables)
+        except TruncatedError as error:
+            error.lost = last - max(first, (tables - error.lost) * self.per_table)
+            raise
 
     def _together(self, page: Piece, row: int, stop: int) -> tuple[int, int]:
         """How many tables from entry `row` of a page on lie one behind the other, none of number
@@ -243,7 +256,7 @@ class TableDevice:
 
     def _clipped(self, start: int, stop: int) -> Iterator[Runs]:
         first, last = start // self.block, -(-stop // self.block)
-        for piece in self._entries.pieces(first, last):
+        for piece in self._pieces(first, last, start, stop):
             if piece.entries is None:
                 begin = max(start, piece.first * self.block)
                 end = min(stop, (piece.first + piece.blocks) * self.block)
@@ -253,6 +266,14 @@ class TableDevice:
                 part = clip(runs, start, stop)
                 self._inside(part)
                 yield part
+
+    def _pieces(self, first: int, last: int, start: int, stop: int) -> Iterator[Piece]:
+        """The entries of blocks [first, last), of which [start, stop) is asked."""
+        try:
+            yield from self._entries.pieces(first, last)
+        except TruncatedError as error:
+            error.lost = max(0, min(error.lost * self.block, stop - start) - start % self.block)
+            raise
 
     def _read(self, piece: Piece) -> Iterator[Runs]:
         rule, taken = self._rule, 0
@@ -286,13 +307,15 @@ class TableDevice:
         at, start = runs.at[row], runs.start[row]
         kept = max(0, self._data.size - at) if runs.kind[row] == Kind.DATA else 0
         assert broken == Broken.OUTSIDE, broken
-        raise TruncatedError(
+        error = TruncatedError(
             f"guest byte {start + kept} is stored at {at + kept}, "
             f"the file has {self._data.size} bytes",
             file=self._data.name,
             at=at + kept,
             remedy="the file is cut short: copy or download it again",
         )
+        error.lost = past(runs, row, self._data.size)
+        raise error
 
     def _illegal(self, piece: Piece, taken: int, illegal: Illegal) -> CorruptError:
         assert piece.entries is not None

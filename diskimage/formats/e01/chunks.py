@@ -118,7 +118,12 @@ class Chunks:
         while first < stop:
             index = bisect_right(self._firsts, first) - 1
             begin, end = self._firsts[index], min(stop, self._firsts[index + 1])
-            part = self._table(index).part(first - begin, end - begin)
+            count = end - first
+            if self.tables[index].at < 0:  # no chunk has no bytes: who asks gets an error
+                part = Columns(array("q", bytes(8 * count)), array("q", bytes(8 * count)),
+                               bytes([CODED]) * count)  # fmt: skip
+            else:
+                part = self._table(index).part(first - begin, end - begin)
             at, stored, code = at + part.at, stored + part.stored, code + part.code
             first = end
         return Columns(at, stored, code)

@@ -13,15 +13,21 @@ from diskimage.errors import (
     MissingError,
 )
 from diskimage.formats.e01 import layout, texts
-from diskimage.formats.e01.layout import Section, Table, Volume
-from diskimage.formats.e01.names import segment_name
+from diskimage.formats.e01.layout import Section, Table, Volume, lost
+from diskimage.formats.e01.names import LETTERS, NUMBERED, segment_name
 from diskimage.model import Gate, Source
 from diskimage.parse import read
+
+MOST = NUMBERED + 22 * LETTERS  # segments that names can count, at most
 
 
 @dataclass(slots=True)
 class Found:
-    """What the sections of all segments said. `hashes` by name: md5, sha1."""
+    """What the sections of all segments said. `hashes` by name: md5, sha1.
+
+    `gaps` are the numbers of tables before which others may be missing; `ended` where the last
+    segment was read to its end.
+    """
 
     sources: list[Source] = field(default_factory=list)
     volumes: list[Volume] = field(default_factory=list)
@@ -30,11 +36,19 @@ class Found:
     faults: list[tuple[int, int]] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)
     compression: int = 1
+    gaps: list[int] = field(default_factory=list)
+    ended: bool = False
 
     @property
     def volume(self) -> Volume:
-        """The first that is whole."""
+        """The first that is whole. CorruptError."""
+        if not self.volumes:
+            raise CorruptError("has no volume section that is whole", file=self.sources[0].name)
         return self.volumes[0]
+
+    def gap(self) -> None:
+        """From here on tables may be missing."""
+        self.gaps.append(len(self.tables))
 
     def unreadable(self, rows: list[tuple[int, int]], source: Source) -> None:
         """Add (first sector, sectors) that could not be read. LimitError, over all sections."""
@@ -61,11 +75,21 @@ def segments(source: Source, gate: Gate) -> Iterator[tuple[int, Source]]:
         number += 1
         following = segment_name(name, number)
         if following is None:
-            raise MissingError(
-                f"goes on in segment {number}, and its name does not tell what that is called",
-                file=source.name, remedy="give the segments their names: x.E01, x.E02 and so on",
-            )  # fmt: skip
-        part = gate.part(following)
+            with gate.faults.surviving():
+                raise MissingError(
+                    f"goes on in segment {number}, and its name does not tell what that is called",
+                    file=source.name, remedy="give the segments their names: x.E01, x.E02, x.E03",
+                )  # fmt: skip
+            return
+        with gate.faults.surviving():
+            part = gate.part(following)
+            continue
+        present = gate.siblings()
+        later = (n for n in range(number, MOST) if segment_name(name, n) in present)
+        number = next(later, 0)
+        if not number:
+            return
+        part = gate.part(segment_name(name, number) or "")
 
 
 def in_order(told: int, number: int, source: Source) -> None:
@@ -78,14 +102,45 @@ def in_order(told: int, number: int, source: Source) -> None:
 
 def gathered(source: Source, gate: Gate) -> Found:
     """All sections of all segments of version 1. Raises DiskImageError."""
-    walk, base = _Walk(gate), 0
+    walk, base, expected = _Walk(gate), 0, 1
     for number, part in segments(source, gate):
-        in_order(layout.segment(part), number, part)
-        kind = walk.segment(part, base)
-        base += part.size
-        if kind == "done":
+        kind = ""
+        if number != expected:
+            walk.found.gap()
+        with gate.faults.surviving():
+            in_order(layout.segment(part), number, part)
+            kind = walk.segment(part, base)
+        if not kind:
+            walk.broken()
+        base, expected = base + part.size, number + 1
+        walk.found.ended = kind == "done"
+        if walk.found.ended:
             break
     return walk.found
+
+
+def complete(found: Found, source: Source, gate: Gate) -> None:
+    """Every chunk is in a table. CorruptError, unless it is survived and known which are missing.
+
+    The tables of version 1 do not tell their chunks. So what is before the first gap counts from
+    the first chunk, what is behind the last one up to the last, and what is between is lost.
+    """
+    need, tables = found.volume.chunks, found.tables
+    if found.count < need and (found.gaps or not found.ended) and gate.faults.found:
+        first, last = min([*found.gaps, len(tables)]), max([*found.gaps, 0])
+        front, back = tables[:first], tables[last:] if found.ended else []
+        known = sum(table.chunks for table in front)
+        rest = need - known - sum(table.chunks for table in back)
+        behind = known + rest
+        found.tables = [*front, lost(known, rest)]
+        for table in back:
+            found.tables.append(table._replace(first=behind))
+            behind += table.chunks
+    if found.count < need:
+        text = f"its tables have {found.count} of {need} chunks"
+        raise CorruptError(text, file=source.name, remedy="a segment is missing, or it is damaged")
+    if found.count > need:
+        gate.warn("chunks", f"its tables have {found.count} chunks, its volume {need}")
 
 
 class _Walk:
@@ -107,15 +162,17 @@ class _Walk:
         for section in layout.sections(source):
             kind = section.type
             if kind != "table2":
-                self._paired(source)
+                self._paired()
             self._section(source, section)
-        if kind == "done" and not self.found.volumes:
-            raise CorruptError("has no volume section that is whole", file=self._first)
+        if kind == "done":
+            assert self.found.volume
         return kind
 
-    @property
-    def _first(self) -> str:
-        return self.found.sources[0].name
+    def broken(self) -> None:
+        """Go on behind a segment that is not sound: what was met of a table stays."""
+        self._pair = [one for one in self._pair if one is not None]
+        self._paired()
+        self.found.gap()
 
     def _section(self, source: Source, section: Section) -> None:
         """What one section adds; those of other programs are passed by."""
@@ -126,7 +183,7 @@ class _Walk:
             self._sectors = section
         elif kind in ("table", "table2"):
             if len(self._pair) == 2 or (kind == "table2" and not self._pair):
-                self._paired(source)
+                self._paired()
             self._pair.append(layout.table(source, section, self._sectors, self._base))
         elif kind in ("header", "header2"):
             self._text(source, section)
@@ -148,7 +205,7 @@ class _Walk:
             raise CorruptError(text, file=source.name, at=section.at, remedy=remedy)
         known.append(told)
 
-    def _paired(self, source: Source) -> None:
+    def _paired(self) -> None:
         """Take what was met of a table and its copy. ChecksumError where both heads are wrong."""
         pair, self._pair = self._pair, []
         if not pair:
@@ -156,7 +213,7 @@ class _Walk:
         whole = [one for one in pair if one is not None]
         if not whole:
             text = "the sums of the heads of a table of chunks and of its copy are wrong"
-            raise ChecksumError(text, file=source.name)
+            raise ChecksumError(text, file=self.found.sources[-1].name)
         if len(whole) < len(pair):
             self._gate.warn("checksum", "the sum of the head of a table of chunks is wrong")
         table = whole[0]._replace(first=self.found.count)

@@ -69,7 +69,7 @@ class Table(NamedTuple):
     """`chunks` from chunk `first` on: where their entries are, and where they may lie.
 
     All places count from the beginning of the set. `sum` is the Adler-32 of the entries, `base`
-    what they count from, `copy` the same table once more.
+    what they count from, `copy` the same table once more. `at` is -1 where the chunks are lost.
     """
 
     first: int
@@ -80,6 +80,11 @@ class Table(NamedTuple):
     stop: int
     sum: int | None = None
     copy: Table | None = None
+
+
+def lost(first: int, chunks: int) -> Table:
+    """In place of tables that are missing or damaged."""
+    return Table(first, chunks, -1, 0, 0, 0)
 
 
 def adler(data: bytes | bytearray) -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from diskimage import codecs
-from diskimage.errors import CorruptError, UnsupportedError
+from diskimage.errors import UnsupportedError
 from diskimage.formats.e01 import gathering, second, texts
 from diskimage.formats.e01.chunks import Chunks, Entries, Last, by_code, most
 from diskimage.formats.e01.gathering import Found
-from diskimage.formats.e01.layout import LOGICAL, MAGIC, SEALED
+from diskimage.formats.e01.layout import LOGICAL, MAGIC, SEALED, lost
 from diskimage.layers.chunks import ChunkDevice
 from diskimage.layers.salvaged import Salvaged
 from diskimage.limits import MIB
@@ -59,18 +59,8 @@ def opened(source: Source, gate: Gate) -> Opened:
     if newer and found.compression not in (ZLIB, BZIP2):
         text = f"compression {found.compression} of version 2"
         raise UnsupportedError(text, file=source.name, at=10)
-    _complete(found, source, gate)
+    gathering.complete(found, source, gate)
     return _device(source, gate, found, newer=newer)
-
-
-def _complete(found: Found, source: Source, gate: Gate) -> None:
-    """Every chunk is in a table. CorruptError."""
-    need = found.volume.chunks
-    if found.count < need:
-        text = f"its tables have {found.count} of {need} chunks"
-        raise CorruptError(text, file=source.name, remedy="a segment is missing, or it is damaged")
-    if found.count > need:
-        gate.warn("chunks", f"its tables have {found.count} chunks, its volume {need}")
 
 
 def _device(source: Source, gate: Gate, found: Found, *, newer: bool) -> Opened:
@@ -84,17 +74,14 @@ def _device(source: Source, gate: Gate, found: Found, *, newer: bool) -> Opened:
     entries: Entries | second.Rows = (
         second.Rows(data, volume.chunk, last) if newer else Entries(data, gate, volume.chunk, last)
     )
-    room = PROVEN
-    for table in found.tables:
-        room -= 4 * table.chunks
-        if room < 0:
-            break
-        entries.proven(table)
+    _prove(found, entries, gate)
     inner = codecs.bzip2() if newer and found.compression == BZIP2 else codecs.zlib()
     tables = Chunks(found.tables, volume.chunks, entries.columns)
-    bad = Ranges(
-        (first * volume.sector, count * volume.sector) for first, count in found.faults
-    ).clip(0, volume.size)
+    bad = Ranges([
+        *((first * volume.sector, count * volume.sector) for first, count in found.faults),
+        *((one.first * volume.chunk, one.chunks * volume.chunk) for one in found.tables
+          if one.at < 0),
+    ]).clip(0, volume.size)  # fmt: skip
     chunks = ChunkDevice(
         size=volume.size,
         chunk=volume.chunk,
@@ -106,6 +93,20 @@ def _device(source: Source, gate: Gate, found: Found, *, newer: bool) -> Opened:
     )
     device: Device = Salvaged(chunks, bad) if bad else chunks
     return Opened(device, chunks, found, tables, entries, bad)
+
+
+def _prove(found: Found, entries: Entries | second.Rows, gate: Gate) -> None:
+    """Hold the first tables to their sums; where it is salvaged all, and lose those that fail."""
+    room = PROVEN
+    for number, table in enumerate(found.tables):
+        room -= 4 * table.chunks
+        if room < 0 and not gate.faults.salvaging:
+            break
+        with gate.faults.surviving():
+            if table.at >= 0:
+                entries.proven(table)
+            continue
+        found.tables[number] = lost(table.first, table.chunks)
 
 
 def _info(found: Found, bad: Ranges, *, newer: bool) -> dict[str, object]:

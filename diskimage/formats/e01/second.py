@@ -32,7 +32,7 @@ from diskimage.formats.e01.chunks import (
     Last,
 )
 from diskimage.formats.e01.gathering import Found, in_order, segments
-from diskimage.formats.e01.layout import ENTRIES, FAULTS, SECTIONS, Table, Volume
+from diskimage.formats.e01.layout import ENTRIES, FAULTS, SECTIONS, Table, Volume, lost
 from diskimage.layers.chunks import PLAIN, ZERO, Columns
 from diskimage.layers.table import words
 from diskimage.model import Gate, Source
@@ -100,12 +100,14 @@ def gathered(source: Source, gate: Gate) -> Found:
         if head.guid != guid:
             raise CorruptError("belongs to another set", file=part.name, at=16)
         walk.found.compression = head.compression
-        last = walk.segment(part, base)
+        last = 0
+        with gate.faults.surviving():
+            last = walk.segment(part, base)
+            if last not in (DONE, NEXT):
+                raise CorruptError("its last section is neither next nor done", file=part.name)
         base += part.size
         if last == DONE:
             break
-        if last != NEXT:
-            raise CorruptError("its last section is neither next nor done", file=part.name)
     walk.found.volumes.append(walk.volume())
     return walk.found
 
@@ -174,6 +176,8 @@ class _Walk:
         if head.count > ENTRIES:
             text = f"a table of {head.count} chunks, over {ENTRIES}"
             raise LimitError(text, file=source.name, at=section.at)
+        if self._gate.faults.salvaging and head.first > self.found.count:
+            self.found.tables.append(lost(self.found.count, head.first - self.found.count))
         if head.first != self.found.count:
             text = f"a table from chunk {head.first} on, after {self.found.count} chunks"
             raise CorruptError(text, file=source.name, at=section.at)

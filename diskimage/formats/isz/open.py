@@ -9,7 +9,7 @@ from typing import NamedTuple
 from diskimage import codecs
 from diskimage.disc import volume
 from diskimage.disc.content import VOLUME
-from diskimage.errors import CorruptError, PasswordError
+from diskimage.errors import CorruptError, LimitError, PasswordError
 from diskimage.formats.isz import layout
 from diskimage.formats.isz.layout import KEYS, SECTOR, STORED, Chunks, Header, Segment
 from diskimage.layers.chunks import PAGE, ChunkDevice
@@ -43,6 +43,7 @@ class Bzip2Chunk:
     def decode(self, coded: memoryview, want: int) -> bytes | bytearray | memoryview:
         """Exactly `want` bytes. CorruptError."""
         return self._whole.decode(memoryview(b"BZh" + coded[3:]), want)
+
 
 def probe(look: Look) -> Bid | None:
     """The magic at 0."""
@@ -90,6 +91,8 @@ def _joined(
 ) -> Source:
     """The chunks of all segments, one behind the other. MissingError, CorruptError, unless they are
     survived: then what is not there has its place, and cannot be read."""
+    if sum(row.size for row in rows) > gate.limits.guest_size:
+        raise LimitError("segments of more than guest_size bytes", file=source.name)
     parts, left = [], 0
     for number, row in enumerate(rows):
         begin, there = row.at - left, 0

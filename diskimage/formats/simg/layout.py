@@ -15,7 +15,7 @@ from construct import Const, Int16ul, Int32ul, Struct
 
 from diskimage.errors import CorruptError, LimitError, UnsupportedError
 from diskimage.limits import MIB, Limits
-from diskimage.model import HOLE, Kind, Source
+from diskimage.model import HOLE, Faults, Kind, Source
 from diskimage.parse import demand, read, struct
 
 MAGIC = 0xED26FF3A
@@ -78,7 +78,6 @@ def load(source: Source, limits: Limits) -> Header:
     made = Header(base, raw.minor, raw.size, raw.head, raw.block, raw.blocks, raw.chunks, raw.crc)
     if made.size > limits.guest_size:
         raise LimitError(f"guest size {made.size} is over guest_size", file=name, at=base + 16)
-    demand(source, base + raw.size, raw.chunks * raw.head, f"the heads of {raw.chunks} chunks")
     return made
 
 
@@ -91,7 +90,8 @@ def find(source: Source) -> int:
 
 
 def walk(source: Source, header: Header) -> Iterator[Chunk]:
-    """The chunks in order. CorruptError where they contradict the header, TruncatedError."""
+    """The chunks in order. CorruptError where they contradict the header, TruncatedError behind a
+    chunk that is cut."""
     window, name = _Window(source), source.name
     at, start = header.base + header.length, 0
     for number in range(header.chunks):
@@ -109,11 +109,11 @@ def walk(source: Source, header: Header) -> Iterator[Chunk]:
             text = f"chunk {number} ends after the {header.blocks} blocks that there are"
             raise CorruptError(text, file=name, at=at)
         value = 0
-        if kind == RAW and inside + length > source.size:
-            demand(source, inside, length, f"chunk {number} (guest byte {start})")
-        elif kind != RAW and wanted:
+        if kind != RAW and wanted:
             value = int.from_bytes(window.read(inside, PATTERN, number), "little")
         yield Chunk(number, kind, start, length, inside, value)
+        if kind == RAW:
+            demand(source, inside, length, f"chunk {number} (guest byte {start})")
         start, at = start + length, at + total
     if start != header.size:
         text = f"its chunks have {start // header.block} blocks, its header says {header.blocks}"
@@ -147,23 +147,40 @@ class Rows:
 
     `start` has one entry more than there are rows: where the last one ends. `at` is a place in the
     file where `kind` is DATA, the value where it is FILLED. What no chunk cares for is a HOLE. The
-    last chunk ends at byte `end` of the file; `sums` of them are checksums.
+    last chunk ends at byte `end` of the file; `sums` of them are checksums. From guest byte `cut`
+    on nothing can be told, where `faults` are survived: that is a HOLE too.
     """
 
-    def __init__(self, source: Source, header: Header, limits: Limits) -> None:
+    def __init__(self, source: Source, header: Header, limits: Limits, faults: Faults) -> None:
         self.start, self.at, self.kind = array("q"), array("q"), bytearray()
         self.end, self.sums = header.base + header.length, 0
-        most, chunk = limits.metadata // ROW, None
-        for chunk in walk(source, header):
-            self.sums += chunk.kind == CRC
-            if chunk.length:
-                self._add(chunk)
-            if len(self.kind) > most:
-                text = f"more than {most} chunks that differ (limit metadata)"
-                raise LimitError(text, file=source.name)
+        self.cut, most, chunk = 0, limits.metadata // ROW, None
+        with faults.surviving():
+            for chunk in walk(source, header):
+                self.sums += chunk.kind == CRC
+                if chunk.length:
+                    self._add(chunk)
+                self.cut = chunk.start + chunk.length
+                if len(self.kind) > most:
+                    text = f"more than {most} chunks that differ (limit metadata)"
+                    raise LimitError(text, file=source.name)
+            self.cut = header.size
         if chunk is not None:
             self.end = chunk.at + (stored(chunk.kind, chunk.length) or 0)
+            if chunk.kind == RAW and self.end > source.size:
+                self._end_at(chunk.start + source.size - chunk.at)
+        if self.cut < header.size:
+            self._end_at(self.cut)
+            self.start.append(self.cut)
+            self.at.append(0)
+            self.kind.append(HOLE)
         self.start.append(header.size)
+
+    def _end_at(self, cut: int) -> None:
+        """Let the last row end at `cut`."""
+        self.cut = cut
+        if self.start and self.start[-1] == cut:
+            self.start.pop(), self.at.pop(), self.kind.pop()
 
     def _add(self, chunk: Chunk) -> None:
         kind, at = FILLED, chunk.value

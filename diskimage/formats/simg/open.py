@@ -14,8 +14,10 @@ from diskimage.formats.simg.layout import FILLED, MAGIC_BYTES, PATTERN, Header, 
 from diskimage.layers.blank import Blank
 from diskimage.layers.gather import gathered
 from diskimage.layers.overlay import Overlay
+from diskimage.layers.salvaged import Salvaged
 from diskimage.limits import RUNS_ROWS
 from diskimage.model import HOLE, Bid, Device, Gate, Kind, Look, Runs, Source
+from diskimage.ranges import Ranges
 from diskimage.runs import clip
 
 SET = re.compile(
@@ -135,18 +137,27 @@ def open_simg(source: Source, gate: Gate) -> Device:
         "parts": [part.source.name for part in parts],
     }
     layers = [SparseDevice(part, info, alone=not several) for part in parts]
-    if not several:
-        return layers[0]
-    device: Device = Blank(header.size)
+    device: Device = Blank(header.size) if several else layers.pop()
     for layer in layers:  # as they are flashed: a later part lies over an earlier one
         device = Overlay(layer, device)
-    return device
+    bad = _lost(parts)
+    return Salvaged(device, bad) if bad else device
+
+
+def _lost(parts: list[Part]) -> Ranges:
+    """What no part tells of: from where one is cut to where the next one begins."""
+    bad, stop = [], parts[0].header.size
+    for part in reversed(parts):
+        if part.rows.cut < stop:
+            bad.append((part.rows.cut, stop - part.rows.cut))
+        stop = part.rows.reach()[0] if any(part.rows.reach()) else stop
+    return Ranges(reversed(bad))
 
 
 def opened(source: Source, gate: Gate) -> list[Part]:
     """The image, and behind it the other parts of the set that its name begins."""
     header = load(source, gate.limits)
-    first = Part(source, header, Rows(source, header, gate.limits))
+    first = Part(source, header, Rows(source, header, gate.limits, gate.faults))
     if header.base:
         gate.warn("offset", f"{header.base} bytes stand before its header", 0)
     if source.size > first.rows.end:
@@ -168,20 +179,26 @@ def _others(first: Part, found: re.Match[str], gate: Gate) -> Iterator[Part]:
     if own > 1 or own - 1 in names:
         gate.warn("set", "its name is that of a later part of a set: the others are not read")
         return
-    last, stop = own, first.rows.reach()[1]
+    last, before, stop = own, first, first.rows.reach()[1]
     for number in sorted(number for number in names if number > own):
         part, wrong = _judged(gate.part(names[number]), first, stop, gate)
         if part is None:
             if sure:
-                raise CorruptError(wrong, file=names[number], remedy=TOGETHER)
+                before.rows.cut = min(before.rows.cut, stop)
+                with gate.faults.surviving():
+                    raise CorruptError(wrong, file=names[number], remedy=TOGETHER)
+                continue
             gate.warn("set", f"{names[number]} is not a part of what begins here: it {wrong}")
             return
         if number != last + 1:
-            raise MissingError(f"part {last + 1} of its set is missing, {names[number]} is there",
-                               file=first.source.name,
-                               remedy="put the part beside the others")  # fmt: skip
+            before.rows.cut = min(before.rows.cut, stop)
+            with gate.faults.surviving():
+                raise MissingError(
+                    f"part {last + 1} of its set is missing, {names[number]} is there",
+                    file=first.source.name, remedy="put the part beside the others",
+                )  # fmt: skip
         yield part
-        last, stop = number, max(stop, part.rows.reach()[1])
+        last, before, stop = number, part, max(stop, part.rows.reach()[1])
 
 
 def _judged(source: Source, first: Part, stop: int, gate: Gate) -> tuple[Part | None, str]:
@@ -195,7 +212,7 @@ def _judged(source: Source, first: Part, stop: int, gate: Gate) -> tuple[Part | 
         return None, f"is no sparse image: {error.message}"
     if (header.block, header.blocks) != (first.header.block, first.header.blocks):
         return None, "has other blocks than the first part"
-    part = Part(source, header, Rows(source, header, gate.limits))
+    part = Part(source, header, Rows(source, header, gate.limits, gate.faults))
     if any(part.rows.reach()) and part.rows.reach()[0] < stop:
         return None, "holds bytes that come before the end of the part before it"
     return part, ""

@@ -21,6 +21,7 @@ from diskimage.formats.vdi.layout import (
     TYPES,
     ZEROED,
     Header,
+    demand_map,
     entries,
     load,
 )
@@ -57,6 +58,7 @@ def probe(look: Look) -> Bid | None:
 def open_vdi(source: Source, gate: Gate) -> Device:
     """The disk; a differencing one over its parent, which is asked for by UUID."""
     header = load(source, gate.limits)
+    demand_map(source, header, gate.faults)
     end = header.map_at + 4 * header.blocks  # where blocks may begin
     pending = Pending(source, stop=end)
     flat = Flat(Pages(pending, gate.limits.table_resident), header.map_at, header.blocks, 4)
@@ -133,6 +135,7 @@ def check(source: Source, gate: Gate) -> Iterator[Finding]:
     A bit for each block that the file can hold is kept: LimitError where they pass `metadata`.
     """
     header = load(source, gate.limits)
+    demand_map(source, header, gate.faults)
     room = min(ZEROED, max(0, source.size - header.data_at) // header.pitch)
     if room // 8 > gate.limits.metadata:
         text = f"a check of {room} blocks needs {room // 8} bytes, over metadata"
@@ -165,6 +168,7 @@ def _last_cut(header: Header, source: Source, index: int, entry: int) -> bool:
 def repair(source: Source, gate: Gate) -> Repair:
     """The count of stored blocks, by which other writers find the place of the next one."""
     header = load(source, gate.limits)
+    demand_map(source, header, gate.faults)
     number = count = 0
     for entry in entries(source, header):
         if entry < ZEROED:

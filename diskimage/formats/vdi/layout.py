@@ -11,7 +11,7 @@ from construct import Bytes, Const, Int32ul, Int64ul, Padded, Struct
 from diskimage.errors import CorruptError, LimitError, UnsupportedError
 from diskimage.layers.table import words
 from diskimage.limits import Limits
-from diskimage.model import Source
+from diskimage.model import Faults, Source
 from diskimage.parse import demand, read, struct
 from diskimage.words import size_text
 
@@ -114,6 +114,19 @@ def load(source: Source, limits: Limits) -> Header:
     return header
 
 
+def demand_map(source: Source, header: Header, faults: Faults) -> None:
+    """The map lies in the file, unless that is survived, and before the data.
+
+    Raises TruncatedError, CorruptError.
+    """
+    with faults.surviving():  # blocks whose entries are not there are lost one by one
+        demand(source, header.map_at, 4 * header.blocks, "the block map")
+    end = header.map_at + 4 * header.blocks
+    if header.blocks and header.data_at < end:
+        text = f"data from {header.data_at} overlap the map to {end}"
+        raise CorruptError(text, file=source.name)
+
+
 def entries(source: Source, header: Header) -> Iterator[int]:
     """The entries of the map, a megabyte at a time."""
     for first in range(0, header.blocks, BLOCK // 4):
@@ -140,10 +153,7 @@ def _judge(header: Header, source: Source, limits: Limits) -> None:
             f"for a disk of {header.size} bytes, which needs {header.used}",
             file=name,
         )
-    demand(source, header.map_at, 4 * header.blocks, "the block map")
     end = header.map_at + 4 * header.blocks
-    if header.blocks and header.data_at < end:
-        raise CorruptError(f"data from {header.data_at} overlap the map to {end}", file=name)
     if header.data_at % SECTOR and header.data_at != end:
         text = f"data from {header.data_at}, no sector's beginning and not the map's end"
         raise CorruptError(text, file=name, at=0x158)
