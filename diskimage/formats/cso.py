@@ -44,8 +44,9 @@ from diskimage.model import (
     Size,
     Source,
 )
+from diskimage.options import size_option
 from diskimage.parse import demand, read, struct
-from diskimage.words import parse_size, rounded, size_text
+from diskimage.words import rounded, size_text
 
 SECTOR = 2048
 HEADER = Struct(
@@ -247,10 +248,7 @@ def shape(
     size: int, *, chunk: str | int = SECTOR, level: str | int | None = None
 ) -> tuple[Header, Encoder]:
     """The header of a new image, and its codec. Raises UsageError, LimitError."""
-    try:
-        whole = parse_size(str(chunk))
-    except ValueError:
-        raise UsageError(f"chunk {chunk}", remedy="chunk is a size, as 16K") from None
+    whole = size_option("chunk", chunk, "16K")
     if whole & (whole - 1) or not SECTOR <= whole <= 1 << 16:
         raise UsageError(f"chunk {chunk}", remedy="a power of two from 2K to 64K")
     if level is not None and (not str(level).isdecimal() or not 1 <= int(level) <= 12):

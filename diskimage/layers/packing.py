@@ -9,7 +9,7 @@ from typing import Any
 from diskimage.errors import UsageError
 from diskimage.layers.stored import without_holes
 from diskimage.model import Device, Pack, Packed, Step
-from diskimage.words import parse_size
+from diskimage.options import size_option
 
 GROUP = 1 << 16
 """Chunks of one step: its table is held at once."""
@@ -49,10 +49,7 @@ def chunk_of(chunk: object, least: int, most: int, usual: int) -> int:
     """Bytes that are coded at once, `least` to `most`; `usual` where none are given."""
     if chunk is None:
         return usual
-    try:
-        found = parse_size(str(chunk))
-    except ValueError:
-        found = 0
+    found = size_option("chunk", chunk, "1M")
     if not least <= found <= most:
         raise UsageError(f"chunk {chunk}", remedy=f"a size from {least} to {most} bytes")
     return found

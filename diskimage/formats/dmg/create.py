@@ -36,7 +36,8 @@ from diskimage.formats.dmg.layout import (
 )
 from diskimage.limits import LIMITS, MIB
 from diskimage.model import Barrier, Device, Disc, Encoder, Loss, Option, Pack, Packed, Plan, Put
-from diskimage.words import parse_size, rounded, size_text
+from diskimage.options import size_option
+from diskimage.words import rounded, size_text
 
 GROUP = 1 << 16  # chunks of one step
 LARGEST = 8 * MIB  # a chunk; hdiutil's have 256 KiB or 1 MiB
@@ -100,10 +101,7 @@ def shape(
     if level is not None and (not str(level).isdecimal() or int(level) not in levels):
         told = f"{levels[0]} to {levels[-1]}" if levels else "it has no levels"
         raise UsageError(f"level {level} of {compression}", remedy=told)
-    try:
-        bytes_ = parse_size(str(chunk))
-    except ValueError:
-        raise UsageError(f"chunk {chunk}", remedy="chunk is a size, as 256K") from None
+    bytes_ = size_option("chunk", chunk, "256K")
     if bytes_ % SECTOR or not 1 << 16 <= bytes_ <= LARGEST:
         raise UsageError(f"chunk {chunk}", remedy="whole sectors of 512 bytes, 64K to 8M")
     effort = None if level is None else int(level)

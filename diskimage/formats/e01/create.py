@@ -42,8 +42,9 @@ from diskimage.model import (
     Put,
     Step,
 )
+from diskimage.options import size_option
 from diskimage.ranges import Ranges
-from diskimage.words import parse_size, rounded, size_text
+from diskimage.words import rounded, size_text
 
 GROUP = 16375  # chunks of a table: what FTK Imager and EnCase before 6 take
 SECTIONS_END = (1 << 31) - (1 << 20)  # bytes of chunks that a table reaches
@@ -129,10 +130,10 @@ def shape(
     """The options judged. Raises UsageError, LimitError."""
     if not str(level).isdecimal() or not 0 <= int(level) <= 12:
         raise UsageError(f"level {level}", remedy="0 to 12")
-    whole = _bytes("chunk", chunk) if chunk else SECTORS * sector
+    whole = size_option("chunk", chunk, "32K") if chunk else SECTORS * sector
     if whole & (whole - 1) or not 16 << 10 <= whole <= MIB:
         raise UsageError(f"chunk {chunk}", remedy="a power of two from 16K to 1M")
-    segment = _bytes("segment_size", segment_size)
+    segment = size_option("segment_size", segment_size, "32K")
     if segment and segment < max(LEAST, 16 * whole):
         least = size_text(max(LEAST, 16 * whole))
         raise UsageError(f"segment_size {segment_size}", remedy=f"{least} at least, or 0")
@@ -144,13 +145,6 @@ def shape(
     if made.chunks >= COMPRESSED:
         raise LimitError(f"{size_text(size)} are more chunks than an E01 counts", remedy="chunk=1M")
     return made
-
-
-def _bytes(name: str, value: str | int) -> int:
-    try:
-        return parse_size(str(value))
-    except ValueError:
-        raise UsageError(f"{name} {value}", remedy=f"{name} is a size, as 32K") from None
 
 
 def create(what: Device | Disc, stem: str, **options: str) -> Plan:

@@ -41,7 +41,8 @@ from diskimage.model import (
     Plan,
     Put,
 )
-from diskimage.words import parse_size, rounded, size_text
+from diskimage.options import size_option
+from diskimage.words import rounded, size_text
 
 POINTER = 3  # bytes: 22 bits of length
 CHUNK = 128 << 10
@@ -130,13 +131,13 @@ def shape(
     new_password: str | None = None,
 ) -> Shape:
     """The options judged. Raises UsageError, LimitError."""
-    padded, bytes_ = rounded(size, SECTOR), _bytes("chunk", chunk)
+    padded, bytes_ = rounded(size, SECTOR), size_option("chunk", chunk, "128K")
     if padded // SECTOR > 0xFFFFFFFF:
         text = f"{size_text(size)} are more sectors than an ISZ can count"
         raise LimitError(text, remedy="choose another format, as chd or qcow2")
     if bytes_ % SECTOR or not SECTOR <= bytes_ <= LARGEST:
         raise UsageError(f"chunk {chunk}", remedy="a multiple of 2048 bytes, 2M at most")
-    segment = _bytes("segment_size", segment_size)
+    segment = size_option("segment_size", segment_size, "128K")
     if segment and segment < LEAST_SEGMENT:
         raise UsageError(f"segment_size {segment_size}", remedy="segments have 16M at least")
     seal = None if new_password is None else codecs.ecb(None, _key(new_password)).seal
@@ -146,13 +147,6 @@ def shape(
     if made.data_at > 0xFFFFFFFF:
         raise LimitError("the table of chunks is too large", remedy="larger chunks")
     return made
-
-
-def _bytes(name: str, value: str | int) -> int:
-    try:
-        return parse_size(str(value))
-    except ValueError:
-        raise UsageError(f"{name} {value}", remedy=f"{name} is a size, as 128K") from None
 
 
 def _ways(compression: str, level: str | int | None) -> tuple[tuple[int, ...], tuple[Encoder, ...]]:

@@ -38,6 +38,7 @@ from diskimage.model import (
     Put,
     Step,
 )
+from diskimage.options import size_option
 from diskimage.words import rounded, size_text
 
 SECTOR = 512
@@ -46,7 +47,6 @@ GROUP = 64 << 20
 L1_PAGE = 8192  # entries
 VERSIONS = {"2": 2, "3": 3, "0.10": 2, "1.1": 3}
 LENGTH = 112  # of a version 3 header with its compression type
-UNITS = {"K": 1 << 10, "M": 1 << 20}
 LEVELS = {"none": range(0), "zlib": range(10), "zstd": range(1, 23)}
 
 OPTIONS = (
@@ -120,7 +120,8 @@ def shape(
 ) -> Shape:
     """The options, held against each other. UsageError, LimitError."""
     number = VERSIONS.get(str(version))
-    cluster, width = _bytes(cluster_size), _bytes(refcount_bits)
+    cluster = size_option("cluster_size", cluster_size, "64K")
+    width = size_option("refcount_bits", refcount_bits, "16")
     if number is None:
         raise UsageError(f"version {version!r}", remedy="version is 2 or 3")
     if cluster.bit_count() != 1 or not SECTOR <= cluster <= 1 << 21:
@@ -160,18 +161,8 @@ def shape(
     return made
 
 
-def _bytes(value: int | str) -> int:
-    """A number, or a text such as 64K."""
-    text = str(value).upper().removesuffix("IB").removesuffix("B")
-    unit = UNITS.get(text[-1:], 1)
-    digits = text[:-1] if unit > 1 else text
-    if not (digits.isascii() and digits.isdecimal() and len(digits) < 10):
-        raise UsageError(f"{value!r} is no number of bytes", remedy="write 65536 or 64K")
-    return int(digits) * unit
-
-
 def _codec(compression: str, level: int | str | None) -> Encoder | None:
-    effort = None if level is None else _bytes(level)
+    effort = None if level is None else size_option("level", level, "9")
     if effort is not None and effort not in LEVELS[compression]:
         raise UsageError(f"level {level} of compression {compression}",
                          remedy="zlib has levels 0 to 9, zstd 1 to 22")  # fmt: skip

@@ -33,9 +33,10 @@ from diskimage.model import (
     Put,
     Step,
 )
+from diskimage.options import size_option
 from diskimage.ranges import Ranges
 from diskimage.runs import extents
-from diskimage.words import parse_size, rounded, size_text
+from diskimage.words import rounded, size_text
 
 BLOCK = 4096
 UNIT = MIB  # guest bytes that become chunks at once
@@ -116,7 +117,7 @@ def shape(
     part_size: str | int = 0,
 ) -> Shape:
     """The options judged. Raises UsageError, LimitError."""
-    unit = _bytes("block", block) if block else BLOCK
+    unit = size_option("block", block, "4K") if block else BLOCK
     while not block and unit > 512 and size % unit:
         unit //= 2
     if unit & (unit - 1) or not 512 <= unit <= UNIT:
@@ -125,7 +126,7 @@ def shape(
         raise UsageError(f"holes {holes}", remedy="fill or skip")
     if not isinstance(crc, bool):
         raise UsageError(f"crc {crc}", remedy="true or false")
-    part = _bytes("part_size", part_size)
+    part = size_option("part_size", part_size, "4K")
     if part and part < LEAST:
         raise UsageError(f"part_size {part_size}", remedy=f"{size_text(LEAST)} at least")
     made = Shape(size, unit, holes == "skip", crc, part)
@@ -133,13 +134,6 @@ def shape(
         raise LimitError(f"{size_text(size)} are more than {MOST} blocks of {unit} bytes",
                          remedy="a larger block, as -o block=64K")  # fmt: skip
     return made
-
-
-def _bytes(name: str, value: str | int) -> int:
-    try:
-        return parse_size(str(value))
-    except ValueError:
-        raise UsageError(f"{name} {value}", remedy=f"{name} is a size, as 4K") from None
 
 
 def create(what: Device | Disc, stem: str, **options: Any) -> Plan:

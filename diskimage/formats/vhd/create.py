@@ -40,7 +40,8 @@ from diskimage.model import (
     Size,
     Step,
 )
-from diskimage.words import parse_size, rounded, size_text
+from diskimage.options import size_option
+from diskimage.words import rounded, size_text
 
 MIB = 1 << 20
 MOST = 2040 << 30  # bytes of the guest of a dynamic disk: what Hyper-V takes
@@ -130,10 +131,7 @@ def shape(
 
 
 def _block(value: int | str) -> int:
-    try:
-        block = value if isinstance(value, int) else parse_size(value)
-    except ValueError:
-        block = 0
+    block = size_option("block_size", value, "2M")
     if block.bit_count() != 1 or not ALIGN <= block <= 256 * MIB:
         raise UsageError(f"blocks of {value}", remedy="a power of two from 4K to 256M")
     return block

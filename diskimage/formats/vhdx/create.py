@@ -34,7 +34,8 @@ from diskimage.model import (
     Size,
     Step,
 )
-from diskimage.words import parse_size, rounded, size_text
+from diskimage.options import size_option
+from diskimage.words import rounded, size_text
 
 LOG_AT, METADATA_AT, TABLE_AT = MIB, 2 * MIB, 3 * MIB
 PHYSICAL = 4096
@@ -105,10 +106,7 @@ def _block(size: int, value: int | str | None) -> int:
         while size > BLOCKS * block:
             block *= 2
         return block
-    try:
-        block = value if isinstance(value, int) else parse_size(value)
-    except ValueError:
-        block = 0
+    block = size_option("block_size", value, "2M")
     if block.bit_count() != 1 or not MIB <= block <= LARGEST:
         raise UsageError(f"blocks of {value}", remedy="a power of two from 1M to 64M")
     return block
