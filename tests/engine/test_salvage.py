@@ -14,7 +14,7 @@ from diskimage.engine.copy import Work
 from diskimage.engine.salvage import GRAIN, salvaged, survey
 from diskimage.errors import CorruptError, IoError, LimitError, RefusedReferenceError
 from diskimage.layers.salvaged import Salvaged
-from diskimage.layers.table import Flat, Pages, Rule, TableDevice
+from diskimage.layers.table import Flat, Match, Pages, Rule, TableDevice
 from diskimage.model import HOLE, Device, Extent, Kind, Runs
 from diskimage.ranges import Ranges
 from diskimage.runs import extents, pack
@@ -173,3 +173,31 @@ def test_a_long_loss_is_not_asked_for_sector_by_sector() -> None:
     device._rows = counted  # type: ignore[method-assign]  # counted, not mocked
     assert survey(device, Work(threads=1), 1).bad == Ranges([(1000 * GRAIN, 4000 * GRAIN)])
     assert len(asked) < 400
+
+
+def test_blocks_past_the_end_of_the_file_are_asked_for_by_the_page() -> None:
+    """Of 20,000 blocks all but the first three and two that are holes; the table is whole."""
+    blocks, asked = 20_000, 0
+    table = bytearray(b"".join((n + 1).to_bytes(4, "little") for n in range(blocks)))
+    for n in (9000, 17_000):
+        table[4 * n : 4 * n + 4] = bytes(4)
+    file = MemorySource(bytes(4 * BLOCK), "file")
+    device = TableDevice(
+        size=blocks * BLOCK, block=BLOCK, data=file,
+        entries=Flat(Pages(MemorySource(bytes(table), "table"), 1 << 20), 0, blocks, 4),
+        rule=Rule(width=4, matches=(Match(0xFFFFFFFF, 0, HOLE),), mask=0xFFFFFFFF, scale=BLOCK),
+        empty=HOLE,
+    )  # fmt: skip
+
+    class Counted:
+        size, block, info = device.size, device.block, device.info
+
+        def runs(self, start: int = 0, stop: int | None = None) -> Iterator[Runs]:
+            nonlocal asked
+            asked += 1
+            return device.runs(start, stop)
+
+    bad = survey(Counted(), Work(threads=1), 10).bad
+    expected = [(3, 9000), (9001, 17_000), (17_001, blocks)]
+    assert bad == Ranges((a * BLOCK, (b - a) * BLOCK) for a, b in expected)
+    assert asked < 300
