@@ -158,8 +158,10 @@ def test_commands_tell_of_a_cut_and_end_with_1(
 def evidence(peer: Peer, tmp_path: Path) -> dict[str, bytes]:
     """A set of segments: the files by name, all in `tmp_path`."""
     (tmp_path / "guest").write_bytes(GUEST)
-    command: list[str | Path] = [peer("ewfacquire"), "-u", "-c", "deflate:none", "-S", "1048576", "-t",
-               tmp_path / "x", tmp_path / "guest"]  # fmt: skip
+    options = ["-u", "-c", "deflate:none", "-S", "1048576", "-t"]
+    command: list[str | Path] = [
+        peer("ewfacquire"), *options, tmp_path / "x", tmp_path / "guest",
+    ]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)
     return {file.name: file.read_bytes() for file in sorted(tmp_path.glob("x.E*"))}
 
