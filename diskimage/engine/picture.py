@@ -1,4 +1,4 @@
-"""A map as a picture: one ruler of cells, each showing what most of its bytes are."""
+"""A map as a picture: one ruler of cells, each showing what most of what it stores is."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from diskimage.words import size_text
 
 KINDS = ("data", "compressed", "zero", "hole", "absent", "bad")
 """What a piece of a map is called."""
+_STORED = ("data", "compressed")
 _COLOURS = {
     "data": "#2f6f9f", "compressed": "#7a4fa3", "zero": "#b9c6cf", "hole": "#eef1f3",
     "absent": "#e8c56b", "bad": "#c0392b",
@@ -61,12 +62,16 @@ class Tally:
             at = end
 
     def cells(self) -> list[str]:
-        """The kind that each cell shows: bad where any byte is, else what most bytes are."""
-        return [
-            "bad" if "bad" in counts else max(counts, key=lambda kind: counts[kind])
-            for counts in self._cells
-            if counts
-        ]
+        """The kind that each cell shows: bad where any byte is, else that of most stored bytes
+        where there are any, however few, else what most bytes are."""
+        return [_shown(counts) for counts in self._cells if counts]
+
+
+def _shown(counts: dict[str, int]) -> str:
+    if "bad" in counts:
+        return "bad"
+    stored = {kind: counts[kind] for kind in _STORED if kind in counts} or counts
+    return max(stored, key=lambda kind: stored[kind])
 
 
 def tally(pieces: Iterable[Piece], size: int, width: int) -> Tally:

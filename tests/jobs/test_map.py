@@ -84,12 +84,13 @@ def test_kinds_are_told_apart(peer: Peer, raw: Path) -> None:
     assert sum(image.bytes_of.values()) == image.size == 8 * MIB
 
 
-def test_a_cell_shows_what_most_of_it_is_and_every_bad_byte() -> None:
-    pieces = [Piece(0, 60, "data"), Piece(60, 40, "hole"), Piece(100, 99, "zero"),
-              Piece(199, 1, "bad"), Piece(200, 100, "absent")]  # fmt: skip
-    counted = tally(pieces, 300, 3)
-    assert counted.cells() == ["data", "bad", "absent"]
-    assert counted.totals == {"data": 60, "compressed": 0, "zero": 99, "hole": 40, "absent": 100,
+def test_a_cell_shows_what_is_stored_in_it_and_every_bad_byte() -> None:
+    pieces = [Piece(0, 5, "data"), Piece(5, 1, "compressed"), Piece(6, 94, "hole"),
+              Piece(100, 99, "zero"), Piece(199, 1, "bad"), Piece(200, 100, "absent"),
+              Piece(300, 60, "hole"), Piece(360, 40, "zero")]  # fmt: skip
+    counted = tally(pieces, 400, 4)
+    assert counted.cells() == ["data", "bad", "absent", "hole"]
+    assert counted.totals == {"data": 5, "compressed": 1, "zero": 139, "hole": 154, "absent": 100,
                               "bad": 1}  # fmt: skip
 
 
