@@ -11,11 +11,11 @@ from hypothesis import given, strategies as st
 
 from diskimage import codecs
 from diskimage.errors import CorruptError
-from diskimage.model import Codec
+from diskimage.model import Encoder
 from tests.makers import frames
 
 SUBS = [bytes(96), bytes(range(96)), b"\0\xff" * 48]
-MADE: dict[str, Callable[[], Codec]] = {
+MADE: dict[str, Callable[[], Encoder]] = {
     "cdzl": lambda: codecs.cd_frames(codecs.deflate(), codecs.deflate()),
     "cdlz": lambda: codecs.cd_frames(codecs.lzma(), codecs.deflate()),
     "cdzs": lambda: codecs.cd_frames(codecs.zstd(), codecs.zstd()),

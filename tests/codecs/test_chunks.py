@@ -14,7 +14,7 @@ from hypothesis import example, given, strategies as st
 from diskimage import codecs
 from diskimage.codecs.lz4 import Lz4, decoded
 from diskimage.errors import CorruptError
-from diskimage.model import Codec
+from diskimage.model import Encoder
 from tests.makers import aes
 
 PLAIN = b"".join(b"line %d of a text that is worth packing\n" % (n % 701) for n in range(800))
@@ -22,7 +22,7 @@ NOISE = random.Random(4).randbytes(4096)
 
 
 @pytest.fixture(params=["libdeflate", "zlib"])
-def stream(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Codec:
+def stream(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     """zlib streams by each library in turn."""
     if request.param == "libdeflate":
         pytest.importorskip("deflate", reason="needs the wheel deflate")
@@ -31,7 +31,7 @@ def stream(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> C
     return codecs.zlib()
 
 
-def test_a_zlib_stream_is_what_zlib_makes(stream: Codec) -> None:
+def test_a_zlib_stream_is_what_zlib_makes(stream: Encoder) -> None:
     for level in (0, 1, 6, 9):
         assert stream.decode(memoryview(zlib.compress(PLAIN, level)), len(PLAIN)) == PLAIN
     made = stream.encode(memoryview(PLAIN))
@@ -46,7 +46,7 @@ def broken(whole: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize("coded", broken(zlib.compress(PLAIN)))
-def test_a_broken_zlib_stream_is_corrupt(stream: Codec, coded: bytes) -> None:
+def test_a_broken_zlib_stream_is_corrupt(stream: Encoder, coded: bytes) -> None:
     with pytest.raises(CorruptError):
         stream.decode(memoryview(coded), len(PLAIN))
 
@@ -58,7 +58,7 @@ def test_a_broken_bzip2_stream_is_corrupt(coded: bytes) -> None:
 
 
 @pytest.mark.parametrize("other", [-1, 1])
-def test_a_stream_of_another_length_is_corrupt(stream: Codec, other: int) -> None:
+def test_a_stream_of_another_length_is_corrupt(stream: Encoder, other: int) -> None:
     for codec, coded in ((stream, zlib.compress(PLAIN)), (codecs.bzip2(), bz2.compress(PLAIN))):
         with pytest.raises(CorruptError, match="gives"):
             codec.decode(memoryview(coded), len(PLAIN) + other)

@@ -16,14 +16,14 @@ from hypothesis import given, strategies as st
 from diskimage import codecs
 from diskimage.codecs.deflate import Deflate
 from diskimage.errors import CorruptError
-from diskimage.model import Codec
+from diskimage.model import Encoder
 
 WHEELS = {"libdeflate": (), "isal": ("deflate",), "zlib": ("deflate", "isal")}
 ABSENT = {"libdeflate": "deflate", "isal": "isal"}
 
 
 @pytest.fixture(params=WHEELS)
-def deflate(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Codec:
+def deflate(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     """Deflate with a 12-bit window by each library in turn, the faster ones hidden."""
     if request.param in ABSENT:
         pytest.importorskip(ABSENT[request.param], reason=f"needs the wheel {request.param}")
@@ -50,17 +50,17 @@ def text(size: int, seed: int = 0) -> bytes:
 PLAIN = text(65536)
 
 
-def test_what_zlib_wrote_decodes(deflate: Codec) -> None:
+def test_what_zlib_wrote_decodes(deflate: Encoder) -> None:
     for window in (9, 12, 15):
         assert deflate.decode(memoryview(raw(PLAIN, window)), 65536) == PLAIN
 
 
-def test_bytes_after_the_stream_do_not_matter(deflate: Codec) -> None:
+def test_bytes_after_the_stream_do_not_matter(deflate: Encoder) -> None:
     for tail in (b"\0", b"\xff" * 700, raw(PLAIN)):
         assert deflate.decode(memoryview(raw(PLAIN) + tail), 65536) == PLAIN
 
 
-def test_one_chunk_is_enough_though_the_stream_goes_on(deflate: Codec) -> None:
+def test_one_chunk_is_enough_though_the_stream_goes_on(deflate: Encoder) -> None:
     unended = zlib.compressobj(6, wbits=-15)
     coded = unended.compress(PLAIN + b"more") + unended.flush(zlib.Z_SYNC_FLUSH)
     assert deflate.decode(memoryview(coded), 65536) == PLAIN
@@ -68,12 +68,12 @@ def test_one_chunk_is_enough_though_the_stream_goes_on(deflate: Codec) -> None:
 
 
 @pytest.mark.parametrize("coded", [b"", b"\xff" * 64, raw(PLAIN)[:-500], raw(PLAIN[:-1])])
-def test_short_or_broken_chunks_are_corrupt(deflate: Codec, coded: bytes) -> None:
+def test_short_or_broken_chunks_are_corrupt(deflate: Encoder, coded: bytes) -> None:
     with pytest.raises(CorruptError):
         deflate.decode(memoryview(coded), 65536)
 
 
-def test_a_bomb_is_cut_at_one_chunk(deflate: Codec) -> None:
+def test_a_bomb_is_cut_at_one_chunk(deflate: Encoder) -> None:
     bomb = raw(bytes(64 << 20))
     tracemalloc.start()
     assert deflate.decode(memoryview(bomb), 65536) == bytes(65536)
@@ -91,7 +91,7 @@ def in_steps(coded: bytes) -> bytes:
     return out + reader.flush()
 
 
-def test_our_streams_decode_through_a_window_of_4_kib(deflate: Codec) -> None:
+def test_our_streams_decode_through_a_window_of_4_kib(deflate: Encoder) -> None:
     with pytest.raises(zlib.error, match="distance too far back"):
         in_steps(raw(PLAIN, 15))
     for seed in range(20):
@@ -101,7 +101,7 @@ def test_our_streams_decode_through_a_window_of_4_kib(deflate: Codec) -> None:
         assert in_steps(coded) == plain
 
 
-def test_what_would_not_shrink_is_not_encoded(deflate: Codec) -> None:
+def test_what_would_not_shrink_is_not_encoded(deflate: Encoder) -> None:
     assert deflate.encode(memoryview(random.Random(1).randbytes(4096))) is None
 
 
@@ -166,7 +166,7 @@ def test_a_zstd_bomb_is_cut_at_one_chunk() -> None:
 
 
 @pytest.mark.parametrize("make", [codecs.deflate, codecs.zstd])
-def test_threads_share_a_codec(make: Callable[[], Codec]) -> None:
+def test_threads_share_a_codec(make: Callable[[], Encoder]) -> None:
     codec = make()
     plains = [text(20000, seed) for seed in range(8)]
     wrong: list[int] = []
