@@ -206,8 +206,11 @@ def test_a_full_medium_publishes_nothing(dim: str, folder: Path) -> None:
 
 
 def started(dim: str, folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """A copy that takes long: its source is a pipe that stays open."""
-    command = [dim, *arguments]
+    """A copy that takes long: its source is a pipe that stays open.
+
+    SIGINT means what it does on a terminal, even where a shell ignores it in the background.
+    """
+    command = ["env", "--default-signal=INT", dim, *arguments]
     return subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True)  # fmt: skip
 
