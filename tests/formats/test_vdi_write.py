@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import struct
 import subprocess
 import tempfile
@@ -20,7 +19,7 @@ from diskimage.limits import LIMITS
 from diskimage.model import Writable
 from diskimage.sources.memory import MemorySource
 from tests.makers.alone import noise
-from tests.makers.editing import Edit, edited, edits
+from tests.makers.editing import Edit, drawn, edited, edits, taken_in_turns
 from tests.makers.gate import OpenGate
 from tests.makers.vdi import IMAGE, MODIFIED, vdi
 
@@ -143,17 +142,7 @@ def test_an_image_that_was_written_is_right_for_qemu_img(
         static = ["-o", "static=on"] if how == "preallocated" else []
         command = [qemu, "create", "-q", "-f", "vdi", *static, str(path), str(size)]
         subprocess.run(command, check=True)
-    expected, draw = bytearray(size), random.Random(how)
-    with diskimage.open(path, mode="r+") as image:
-        for number in range(30):
-            start = draw.randrange(size)
-            data = noise(min(draw.randrange(1, 1 << 20), size - start), number)
-            if number % 5 == 4:
-                image.zero(start, len(data))
-                data = bytes(len(data))
-            else:
-                image.write(start, data)
-            expected[start : start + len(data)] = data
+    expected = drawn(path, size, how)
     subprocess.run([qemu, "check", "-q", path], check=True)
     command = [qemu, "convert", "-f", "vdi", "-O", "raw", str(path), str(raw)]
     subprocess.run(command, check=True)
@@ -161,18 +150,4 @@ def test_an_image_that_was_written_is_right_for_qemu_img(
 
 
 def test_ours_and_qemu_io_take_turns(tmp_path: Path, peer: Peer) -> None:
-    path, size = tmp_path / "a.vdi", 8 << 20
-    diskimage.create(path, size)
-    expected = bytearray(size)
-    for turn, at in enumerate((0, 5 << 20, 3 << 20, 7 << 20)):
-        expected[at : at + 65536] = bytes([turn + 1]) * 65536
-        if turn % 2:
-            write = f"write -P {turn + 1} {at} 65536"
-            command = [peer("qemu-io"), "-f", "vdi", "-c", write, str(path)]
-            subprocess.run(command, check=True, capture_output=True)
-        else:
-            with diskimage.open(path, mode="r+") as image:
-                image.write(at, expected[at : at + 65536])
-    with diskimage.open(path) as image:
-        assert image.read(0, size) == expected
-        assert list(image.problems()) == []
+    taken_in_turns(tmp_path / "a.vdi", "vdi", peer("qemu-io"))

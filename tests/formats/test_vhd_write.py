@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from diskimage.model import Plan, Put, Writable
 from diskimage.sources.memory import MemorySource
 from diskimage.sources.pending import Pending
 from tests.makers.alone import noise
-from tests.makers.editing import Edit, edited, edits
+from tests.makers.editing import Edit, edited, edits, taken_in_turns
 from tests.makers.gate import OpenGate
 from tests.makers.vhd import UUID, fixed, sparse
 
@@ -127,3 +128,7 @@ def test_pending_changes_read_as_if_written(changes: list[tuple[int, bytes]]) ->
         written[step.to : step.to + len(step.data)] = step.data
     assert written == model
     assert not pending
+
+
+def test_ours_and_qemu_io_take_turns(tmp_path: Path, peer: Callable[[str], str]) -> None:
+    taken_in_turns(tmp_path / "a.vhd", "vpc", peer("qemu-io"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,3 +72,38 @@ def seen_by_qemu(tool: str, path: Path) -> bytes:
         qemu(tool, "check", path.name, within=path.parent)
     qemu(tool, "convert", "-O", "raw", path.name, "seen.raw", within=path.parent)
     return (path.parent / "seen.raw").read_bytes()
+
+
+def drawn(path: Path, size: int, seed: str) -> bytes:
+    """Write and zero an empty image of `size` bytes here and there; what it holds then."""
+    expected, draw = bytearray(size), random.Random(seed)
+    with diskimage.open(path, mode="r+") as image:
+        for number in range(30):
+            start = draw.randrange(size)
+            data = noise(min(draw.randrange(1, 1 << 20), size - start), number)
+            if number % 5 == 4:
+                image.zero(start, len(data))
+                data = bytes(len(data))
+            else:
+                image.write(start, data)
+            expected[start : start + len(data)] = data
+    return bytes(expected)
+
+
+def taken_in_turns(path: Path, kind: str, qemu_io: str) -> None:
+    """Ours and qemu-io, which calls the format `kind`, write to a new image in turn."""
+    size = 8 << 20
+    diskimage.create(path, size)
+    expected = bytearray(size)
+    for turn, at in enumerate((0, 5 << 20, 3 << 20, 7 << 20)):
+        expected[at : at + 65536] = bytes([turn + 1]) * 65536
+        if turn % 2:
+            write = f"write -P {turn + 1} {at} 65536"
+            command = [qemu_io, "-f", kind, "-c", write, str(path)]
+            subprocess.run(command, check=True, capture_output=True)
+        else:
+            with diskimage.open(path, mode="r+") as image:
+                image.write(at, expected[at : at + 65536])
+    with diskimage.open(path) as image:
+        assert image.read(0, size) == expected
+        assert list(image.problems()) == []
