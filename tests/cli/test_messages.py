@@ -33,6 +33,7 @@ REFUSED = [
     ("create a.mds --size 9T", "unsupported", "more sectors", "iso or chd"),
     ("create a.cso --size 9T", "limit", "index can tell", "another format"),
     ("create a.isz --size 9T", "limit", "more sectors", "another format"),
+    ("create a.img.xz --size 32P", "limit", "blocks", "larger --option chunk"),
     ("resize disk.raw 8M --lossy everything", "usage", "'everything'", "data"),
     ("commit disk.raw", "unsupported", "has no backing", "make an overlay"),
     ("flatten disk.raw", "unsupported", "has no backing", "make an overlay"),

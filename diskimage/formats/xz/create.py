@@ -5,12 +5,14 @@ from __future__ import annotations
 from array import array
 
 from diskimage.disc.reduce import losses as reduced, user_bytes
+from diskimage.errors import LimitError
 from diskimage.formats.xz.layout import coded, end_of, header, number, padded
 from diskimage.layers.packing import chunk_of, chunks, level_of
 from diskimage.limits import KIB, MIB
 from diskimage.model import Barrier, Device, Disc, Loss, Option, Plan, Put
 
 _HEAD = 12
+_MOST = 1 << 24  # blocks: their lengths are held until the index is written
 _CHECK = 4  # CRC-64, as xz has it unless it is told otherwise
 _AROUND = 64  # bytes of a block that holds what does not get smaller, beside a 64 KiB part's 3
 OPTIONS = (
@@ -33,6 +35,8 @@ def full(size: int, *, chunk: object = None, **_: object) -> int:
 def create(what: Device | Disc, stem: str, *, level: object = None, chunk: object = None) -> Plan:
     """The header, blocks in order, and what finds them."""
     device, size = user_bytes(what), _chunk(chunk)
+    if device.size > _MOST * size:
+        raise LimitError(f"more than {_MOST} blocks", remedy="say a larger --option chunk")
     effort = level_of(level, 9, 6)
     unpadded = array("q", bytes(8 * -(-device.size // size)))
 
