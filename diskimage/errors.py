@@ -243,6 +243,7 @@ _REMEDIES = {
     _errno.EACCES: "ask for the permission, or choose another place",
     _errno.EPERM: "ask for the permission, or choose another place",
     _errno.EROFS: "choose a place that can be written to",
+    _errno.EBADF: "it is closed: open it, or name a file",
     _errno.ENAMETOOLONG: "choose a shorter name",
 }
 

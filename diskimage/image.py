@@ -15,7 +15,7 @@ from diskimage.engine.copy import Work
 from diskimage.engine.policy import FramePolicy
 from diskimage.engine.read import DeviceSource, Reader, read_into, source as device_source
 from diskimage.engine.run import apply
-from diskimage.errors import LimitError, UnsupportedError, UsageError
+from diskimage.errors import ContentError, LimitError, UnsupportedError, UsageError
 from diskimage.gate import FileGate, Ledger, Policy, Secret, checked_policy
 from diskimage.layers.blank import Blank
 from diskimage.limits import LIMITS, Limits
@@ -379,6 +379,11 @@ def _opened(
     registry.demand_options(options, rules.opens, f"opening {rules.name}")
     if note is not None:
         gate.warn("suffix", note)
-    opened = rules.open(source, gate, **options)
+    try:
+        opened = rules.open(source, gate, **options)
+    except ContentError as error:
+        if format is not None and rules.probe(registry.look(source)) is None:
+            error.remedy = f"nothing in it says {rules.name}: leave out --format, or name another"
+        raise
     sink = in_place(source, rules, opened, gate.ledger.references) if writable else None
     return Image(source, rules, opened, gate, policy, sink)

@@ -21,6 +21,7 @@ REFUSED = [
     ("info /dev/null", "unsupported", "is a character device", "block device"),
     ("info disk.raw --references nowhere", "missing", "no such directory", "check the name"),
     ("convert disk.raw a.gdi", "unsupported", "gdi is not created", "diskimage formats"),
+    ("info disk.raw --format vhdx", "corrupt", "vhdxfile", "leave out --format"),
     ("measure disk.raw --to ghost", "unsupported", "ghost is not created", "diskimage formats"),
     ("convert disk.raw a.qcow2 --extract audio=wav", "usage", "has no audio", "--extract"),
     ("convert disk.raw a.vdi --new-password-file disk.pw", "usage", "encrypted", "leave out"),
