@@ -12,7 +12,7 @@ from content import mixed
 from measure import DIM, Contender, Job, based, ours, peer, shell
 from vmdk import GIB, said
 
-LONG = 4 * GIB
+LONG = 2 * GIB
 BEST = ("-m", "16", "-W")
 READING = """
 import random, sys
