@@ -53,8 +53,8 @@ Graph = dict[str, dict[str, list[Object]]]
 """Subjects, the predicates of each, the objects of each, in order; all IRIs whole."""
 
 
-class _Wrong(Exception):  # noqa: N818 - a sentence, made an error where the file is known
-    """What is wrong with the text."""
+class _TurtleError(Exception):
+    """What is wrong with the text: made an error where the file is known."""
 
 
 def graph(text: str, source: Source, limits: Limits) -> Graph:
@@ -64,7 +64,7 @@ def graph(text: str, source: Source, limits: Limits) -> Graph:
     reader = _Reader(text)
     try:
         reader.all()
-    except _Wrong as error:
+    except _TurtleError as error:
         line = text.count("\n", 0, reader.at) + 1
         message = f"line {line} of its metadata {error}"
         raise CorruptError(message, file=source.name) from None
@@ -92,7 +92,7 @@ class _Reader:
                 bare = self._word == "["
                 subject = self._object(0)
                 if not isinstance(subject, Iri):
-                    raise _Wrong("has a text as its subject")
+                    raise _TurtleError("has a text as its subject")
                 if not (bare and self._word == "."):
                     self._predicates(subject.value, 0)
                 self._mark(".")
@@ -101,7 +101,7 @@ class _Reader:
         match = _TOKEN.match(self._text, self.at)
         if match is None:
             if self._text[self.at :].strip() and not self._only_comments():
-                raise _Wrong("has what is no Turtle")
+                raise _TurtleError("has what is no Turtle")
             self._kind = self._word = ""
             return
         self.at = match.end()
@@ -114,14 +114,14 @@ class _Reader:
 
     def _mark(self, mark: str) -> None:
         if self._word != mark or self._kind != "mark":
-            raise _Wrong(f"has {self._word[:40]!r} where {mark!r} is to be")
+            raise _TurtleError(f"has {self._word[:40]!r} where {mark!r} is to be")
         self._next()
 
     def _directive(self, word: str) -> None:
         self._next()
         if "prefix" in word:
             if self._kind != "name" or not self._word.endswith(":"):
-                raise _Wrong("declares a prefix without a name")
+                raise _TurtleError("declares a prefix without a name")
             name = self._word[:-1]
             self._next()
             self._prefixes[name] = self._iri()
@@ -140,9 +140,9 @@ class _Reader:
         if kind == "name":
             prefix, _, local = word.partition(":")
             if prefix not in self._prefixes:
-                raise _Wrong(f"has the unknown prefix {prefix[:40]!r}")
+                raise _TurtleError(f"has the unknown prefix {prefix[:40]!r}")
             return self._prefixes[prefix] + local.replace("\\", "")
-        raise _Wrong(f"has {word[:40]!r} where a name is to be")
+        raise _TurtleError(f"has {word[:40]!r} where a name is to be")
 
     def _predicates(self, subject: str, depth: int) -> None:
         """`predicate object, object ; predicate ...` of a subject."""
@@ -160,7 +160,7 @@ class _Reader:
                 objects.append(self._object(depth))
             self._count += len(objects)
             if self._count > MOST:
-                raise _Wrong(f"is past {MOST} statements")
+                raise _TurtleError(f"is past {MOST} statements")
             if self._word != ";" or self._kind != "mark":
                 return
             while self._word == ";" and self._kind == "mark":
@@ -185,7 +185,7 @@ class _Reader:
     def _blank(self, depth: int) -> Iri:
         """A thing without a name, and what is said of it."""
         if depth >= DEPTH:
-            raise _Wrong(f"has more than {DEPTH} blank nodes in one another")
+            raise _TurtleError(f"has more than {DEPTH} blank nodes in one another")
         self._blanks += 1
         name = f"_:{self._blanks} "  # the space keeps it from every name in the text
         self._next()
@@ -212,7 +212,7 @@ def _unescaped(text: str) -> str:
         if digits is None:
             return _PLAIN.get(match[3], match[3])
         if int(digits, 16) > 0x10FFFF:
-            raise _Wrong("has a character that there is not")
+            raise _TurtleError("has a character that there is not")
         return chr(int(digits, 16))
 
     return _ESCAPE.sub(one, text) if "\\" in text else text
